@@ -1,0 +1,1 @@
+"""What the notebooks share: targets, samplers, the network, training, the referee, figures."""

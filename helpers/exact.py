@@ -1,0 +1,218 @@
+"""The referee: in one dimension everything can be computed, by quadrature on a grid.
+
+A grid x is an evenly spaced float64 tensor of shape (m,) from ``grid``. Densities and
+log-densities on it are tensors of shape (m,). Integrals are trapezoid sums, which for smooth
+densities that vanish at both ends are accurate far beyond the digits that we print. Logarithms
+are natural, so KL is in nats.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from helpers.densities import Energy, as_samples
+from helpers.langevin import StepSize, energy_and_gradient, step_sizes
+
+CUT_OFF = 1e-9
+"""The largest probability that a grid may leave outside."""
+
+
+def grid(low: float, high: float, n: int = 2001) -> Tensor:
+    """Return n evenly spaced points from low to high, shape (n,), float64."""
+    if not (math.isfinite(low) and math.isfinite(high) and low < high and n >= 3):
+        raise ValueError(f"low, high, n are {low}, {high}, {n}; they must be low < high, n ≥ 3.")
+    return torch.linspace(low, high, n, dtype=torch.float64)
+
+
+def integrate(values: Tensor, x: Tensor) -> Tensor:
+    """Return ∫ values dx over the last axis by the trapezoid rule."""
+    return torch.trapezoid(values, x)
+
+
+def log_partition(energy: Energy, x: Tensor, *, restricted: bool = False) -> Tensor:
+    """Return log Z = log ∫ e^{−f(x)} dx, a scalar through which autograd reaches f's parameters.
+
+    Args:
+        energy: f, from (m, 1) to (m,).
+        x: the grid.
+        restricted: take the integral over the grid alone, whatever lies outside.
+
+    Raises:
+        ValueError: if the grid cuts off more than ``CUT_OFF`` of the mass, unless restricted, or
+            the energy returns another shape.
+    """
+    log_p = -energy(x.unsqueeze(-1))
+    if log_p.shape != x.shape:
+        raise ValueError(
+            f"energy returned shape {tuple(log_p.shape)} for a grid of shape {(len(x), 1)}; it must"
+            f" return a tensor of shape ({len(x)},)."
+        )
+    weights = torch.full_like(x, (x[1] - x[0]).item())
+    weights[[0, -1]] /= 2
+    log_z = torch.logsumexp(log_p + weights.log(), 0)
+    if not restricted:
+        _check_tails((log_p - log_z).detach(), x)
+    return log_z
+
+
+def log_density(energy: Energy, x: Tensor, *, restricted: bool = False) -> Tensor:
+    """Return log p_θ = −f − log Z on the grid; arguments and errors as in ``log_partition``."""
+    with torch.no_grad():
+        return -energy(x.unsqueeze(-1)) - log_partition(energy, x, restricted=restricted)
+
+
+def outer_slopes(energy: Energy, *, far: float = 1e4) -> tuple[float, float]:
+    """Return how steeply f rises outwards at −far and at far; Z < ∞ needs both to be positive.
+
+    Units: energy per unit of x. For a network with linear tails the slopes out there are those
+    of its tails, and the condition is also sufficient.
+    """
+    _, slope = energy_and_gradient(energy, torch.tensor([[-far], [far]], dtype=torch.float64))
+    return -slope[0].item(), slope[1].item()
+
+
+def moments(log_p: Tensor, x: Tensor) -> tuple[float, float]:
+    """Return the mean and the standard deviation of a density given on the grid."""
+    p = log_p.exp()
+    mean = integrate(p * x, x)
+    return mean.item(), integrate(p * (x - mean) ** 2, x).sqrt().item()
+
+
+def nll(samples: Tensor, energy: Energy, x: Tensor) -> float:
+    """Return −(1/N) Σ log p_θ(x_i) of samples (N, 1) in nats: the mean energy plus log Z."""
+    with torch.no_grad():
+        return (energy(samples).mean() + log_partition(energy, x)).item()
+
+
+def kl(log_p: Tensor, log_q: Tensor, x: Tensor) -> float:
+    """Return KL(p ‖ q) = ∫ p (log p − log q) dx in nats; where p = 0 the integrand is 0.
+
+    Raises:
+        ValueError: if the grid cuts off more than ``CUT_OFF`` of p.
+    """
+    _check_tails(log_p, x)
+    difference = torch.where(log_p.isneginf(), 0.0, log_p - log_q)
+    return integrate(log_p.exp() * difference, x).item()
+
+
+def cdf(p: Tensor, x: Tensor) -> Tensor:
+    """Return the distribution function of the density p on the grid, scaled to end at 1."""
+    mass = torch.cumulative_trapezoid(p, x)
+    return torch.cat([torch.zeros_like(x[:1]), mass / mass[-1]])
+
+
+def w1(samples: np.ndarray | Tensor, log_p: Tensor, x: Tensor) -> float:
+    """Return the 1-Wasserstein distance W₁ = ∫ |F_n(x) − F(x)| dx of samples to a law.
+
+    Args:
+        samples: shape (n,) or (n, 1); those beyond the grid count in full.
+        log_p: the law on the grid.
+        x: the grid; W₁ comes in the same unit.
+
+    Raises:
+        ValueError: if the grid cuts off mass of the law, or samples are not as above.
+    """
+    _check_tails(log_p, x)
+    samples = as_samples(samples)
+    if samples.shape[1] != 1:
+        raise ValueError(f"samples has shape {tuple(samples.shape)}; it must be (n,) or (n, 1).")
+    samples = samples.flatten().sort().values
+    below = torch.searchsorted(samples, x, right=True).double() / len(samples)
+    beyond = (x[0] - samples).clamp(min=0).mean() + (samples - x[-1]).clamp(min=0).mean()
+    return (integrate((below - cdf(log_p.exp(), x)).abs(), x) + beyond).item()
+
+
+def w1_of_laws(p: Tensor, q: Tensor, x: Tensor) -> float:
+    """Return W₁ between two laws given by their densities on the same grid."""
+    return integrate((cdf(p, x) - cdf(q, x)).abs(), x).item()
+
+
+def perfect_draws(log_p: Tensor, x: Tensor, n: int, *, generator: torch.Generator) -> Tensor:
+    """Draw n samples of shape (n, 1) from the law on the grid, by its inverse CDF."""
+    u = torch.rand(n, generator=generator, dtype=torch.float64)
+    draws = np.interp(u.numpy(), cdf(log_p.exp(), x).numpy(), x.numpy())
+    return torch.from_numpy(draws).unsqueeze(-1)
+
+
+def w1_floor(
+    log_p: Tensor, x: Tensor, n: int, *, generator: torch.Generator, repeats: int = 100
+) -> Tensor:
+    """Return W₁ of n perfect draws to their own law, ``repeats`` times, sorted, (repeats,)."""
+    draws = (perfect_draws(log_p, x, n, generator=generator) for _ in range(repeats))
+    values = [w1(sample, log_p, x) for sample in draws]
+    return torch.tensor(values, dtype=torch.float64).sort().values
+
+
+def uniform_law(low: float, high: float, x: Tensor) -> Tensor:
+    """Return U(low, high) on the grid: to each point the part of its cell that is inside."""
+    half = (x[1] - x[0]) / 2
+    inside = (torch.clamp(x + half, max=high) - torch.clamp(x - half, min=low)).clamp(min=0)
+    return inside / (2 * half * inside.sum())
+
+
+def langevin_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
+    """Return q[i, j], the density at x_j of one plain Langevin step of size s from x_i, (m, m)."""
+    _, gradient = energy_and_gradient(energy, x.unsqueeze(-1))
+    mean = x - s * gradient.squeeze(-1)
+    return torch.exp(-((x - mean[:, None]) ** 2) / (4 * s)) / math.sqrt(4 * math.pi * s)
+
+
+def mala_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
+    """Return the law of one MALA step from x_i, (m, m); rejected mass stays on the diagonal."""
+    q = langevin_kernel(energy, x, s)
+    with torch.no_grad():
+        log_flow = -energy(x.unsqueeze(-1))[:, None] + q.log()
+    moves = q * torch.exp(log_flow.T - log_flow).nan_to_num(0.0).clamp(max=1)
+    h = x[1] - x[0]
+    return moves + torch.diag((1 - moves.sum(1) * h) / h)
+
+
+def law(
+    p0: Tensor, energy: Energy, x: Tensor, n_steps: int, step_size: StepSize, *, kernel=None
+) -> Tensor:
+    """Return the exact law of a chain after every step, densities of shape (n_steps + 1, m).
+
+    The law of X_{k+1} is p_{k+1}(y) = ∫ p_k(x) q(y | x) dx, a product with a matrix on the grid.
+
+    Args:
+        p0: the density that the chain starts from, on the grid.
+        energy: f, from (m, 1) to (m,).
+        x: the grid, finer than √(2s) and wide enough for every step.
+        n_steps: how many steps.
+        step_size: as for the samplers.
+        kernel: ``langevin_kernel`` (the default) or ``mala_kernel``.
+
+    Raises:
+        ValueError: if the grid is too narrow or too coarse to keep the mass at 1 within 10⁻⁶.
+    """
+    h = x[1] - x[0]
+    laws, known = [p0], None
+    for k, s in enumerate(step_sizes(step_size, n_steps)):
+        if s != known:
+            matrix, known = (kernel or langevin_kernel)(energy, x, s) * h, s
+        laws.append(laws[-1] @ matrix)
+        mass = laws[-1].sum() * h
+        if not abs(mass - 1) <= 1e-6:
+            raise ValueError(
+                f"x holds a mass of {mass:.6f} at step {k + 1}; the grid must be wide enough for"
+                " every step, and finer than √(2s), to keep it at 1."
+            )
+    return torch.stack(laws)
+
+
+def _check_tails(log_p: Tensor, x: Tensor) -> None:
+    """Raise if a normalised log-density leaves more than ``CUT_OFF`` outside the grid.
+
+    Beyond each end the density is continued as an exponential with the slope that it has there.
+    """
+    h = (x[1] - x[0]).item()
+    for end, p_end, inner in (("left", log_p[0], log_p[1]), ("right", log_p[-1], log_p[-2])):
+        slope = ((inner - p_end) / h).item()
+        outside = math.exp(p_end) / slope if slope > 0 else math.inf
+        if not p_end.isneginf() and not outside <= CUT_OFF:
+            raise ValueError(
+                f"x = [{x[0]:.4g}, {x[-1]:.4g}] cuts off about {outside:.1e} of the density on the"
+                f" {end}; the grid must be wide enough to leave less than {CUT_OFF:.0e} outside."
+            )

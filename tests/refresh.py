@@ -1,0 +1,134 @@
+"""Run notebooks and store them in one canonical form; without names, all of them and the figures.
+
+python tests/refresh.py
+python tests/refresh.py 02_nll_gradient 04_energy_based_model
+"""
+
+import argparse
+import os
+from itertools import groupby
+from pathlib import Path
+from subprocess import DEVNULL
+
+import nbformat
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+FIGURES = ROOT / "figures"
+CELL_TIMEOUT = 120
+"""Seconds a cell may take: as many as pyproject.toml gives it in the tests."""
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+METADATA = {
+    "kernelspec": {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    },
+    "language_info": {"name": "python"},
+}
+
+
+def execute(path: Path) -> NotebookNode:
+    """Run the notebook in its own folder, with the kernel nbval would start, and return it.
+
+    Raises:
+        SystemExit: a cell failed, and has no tag that expects it to.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    kernel = AsyncKernelManager(
+        kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager()
+    )
+    client = NotebookClient(
+        notebook,
+        km=kernel,
+        timeout=CELL_TIMEOUT,
+        record_timing=False,
+        store_widget_state=False,
+        resources={"metadata": {"path": path.parent}},
+    )
+    with client.setup_kernel(cleanup_kc=True, stderr=DEVNULL):
+        for index, cell in enumerate(tqdm(notebook.cells, desc=path.stem, unit="cell")):
+            try:
+                client.execute_cell(cell, index)
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                raise SystemExit(f"{path.name}, cell {index} ({cell.id}):\n{error}") from None
+    return notebook
+
+
+def canonical(notebook: NotebookNode) -> str:
+    """Return the notebook's text with nothing in it that changes from run to run.
+
+    The cells, their ids, tags, counts and outputs stay; all other metadata, live widgets and
+    tracebacks go.
+    """
+    notebook = nbformat.from_dict({**notebook, "nbformat": 4, "nbformat_minor": 5})
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for cell in notebook.cells:
+        cell.metadata = {"tags": cell.metadata.tags} if cell.metadata.get("tags") else {}
+        if cell.cell_type == "code":
+            cell.outputs = merge_streams(cell.outputs)
+            for output in cell.outputs:
+                output.get("data", {}).pop(WIDGET_VIEW, None)
+                if output.output_type == "error":
+                    output.traceback = [f"{output.ename}: {output.evalue}"]
+    nbformat.validate(notebook)
+    return nbformat.writes(notebook) + "\n"
+
+
+def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Join neighbouring pieces of one stream: how it was cut depends on the kernel's pace."""
+    merged = []
+    for stream, group in groupby(outputs, key=lambda output: output.get("name")):
+        first, *others = group
+        if stream:
+            first.text += "".join(output.text for output in others)
+            others = []
+        merged += [first, *others]
+    return merged
+
+
+def refresh(path: Path) -> None:
+    """Run the notebook and store it canonically; if a cell fails, leave the file as it is."""
+    path.write_text(canonical(execute(path)), encoding="utf-8")
+
+
+def write_figures(folder: Path) -> None:
+    """Write the animation that notebook 05 shows, from that notebook's own cells.
+
+    The cells with the tag ``figure`` end in ``frames``, the pictures of the particle flow.
+    """
+    from helpers import plots  # late: once imported, torch keeps its number of threads
+
+    notebook = nbformat.read(NOTEBOOKS / "05_particle_flow.ipynb", as_version=4)
+    names: dict[str, object] = {}
+    for cell in notebook.cells:
+        if "figure" in cell.metadata.get("tags", []):
+            exec(cell.source, names)
+    plots.save_gif(names["frames"], folder / "particle_flow.gif")
+
+
+def main() -> None:
+    """Refresh the notebooks named on the command line, or everything.
+
+    All of it runs on one thread, like the tests: the order of a sum decides its last digits.
+    """
+    os.environ["OMP_NUM_THREADS"] = "1"
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="notebook", help="for example 02_nll_gradient")
+    names = parser.parse_args().names
+    paths = [NOTEBOOKS / f"{Path(name).stem}.ipynb" for name in names]
+    for path in paths or sorted(NOTEBOOKS.glob("*.ipynb")):
+        refresh(path)
+    if not names:
+        write_figures(FIGURES)
+
+
+if __name__ == "__main__":
+    main()

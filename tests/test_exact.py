@@ -1,0 +1,454 @@
+"""The referee against closed forms: it judges everything else, so it is held to 1e-8 or better.
+
+The trapezoid rule is exact to rounding for a smooth density that vanishes at both ends. Where an
+integrand has a kink, its error is of the order of h², where it has a jump at most h/2 times the
+jump, h the grid's spacing; the tolerances below say which.
+"""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import kstest, norm, wasserstein_distance
+from torch import Tensor
+
+from helpers.densities import draw, energy_of, gaussian, mixture
+from helpers.exact import (
+    cdf,
+    grid,
+    integrate,
+    kl,
+    langevin_kernel,
+    law,
+    log_density,
+    log_partition,
+    mala_kernel,
+    moments,
+    nll,
+    outer_slopes,
+    perfect_draws,
+    uniform_law,
+    w1,
+    w1_floor,
+    w1_of_laws,
+)
+
+X = grid(-12, 12, 1201)
+CENTRED = gaussian(0.0, 1.0).log_prob(X)
+"""log N(0, 1) on X."""
+
+
+def quadratic(mean: float, sd: float, constant: float = 0.0):
+    """Return the energy (x − mean)²/(2 sd²) + constant."""
+    return lambda x: ((x - mean) ** 2).sum(-1) / (2 * sd**2) + constant
+
+
+def double_well(x: Tensor) -> Tensor:
+    """Return 2 (x² − 1)²."""
+    return 2 * ((x**2 - 1) ** 2).sum(-1)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    """Return a generator of its own for one test."""
+    return torch.Generator().manual_seed(seed)
+
+
+def test_grid_is_even_and_in_float64() -> None:
+    """n points from low to high with equal gaps."""
+    x = grid(-1, 3, 9)
+    assert x.dtype == torch.float64 and x.tolist() == [-1 + k / 2 for k in range(9)]
+
+
+@pytest.mark.parametrize(
+    "low, high, n", [(1, 1, 9), (2, 1, 9), (0, 1, 2), (math.nan, 1, 9), (0, math.inf, 9)]
+)
+def test_grid_refuses_what_is_no_interval(low, high, n) -> None:
+    """The error names all three arguments."""
+    with pytest.raises(ValueError, match=rf"^low, high, n are {low}, {high}, {n}; .* low < high"):
+        grid(low, high, n)
+
+
+def test_integrate_is_the_trapezoid_rule_over_the_last_axis() -> None:
+    """A straight line is integrated exactly, whatever the spacing."""
+    x = grid(1, 3, 7)
+    values = integrate(torch.stack([x, torch.ones_like(x)]), x)
+    torch.testing.assert_close(values, torch.tensor([4.0, 2.0], dtype=torch.float64))
+
+
+# --- log Z and what follows from it -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "mean, sd, constant", [(0.0, 1.0, 0.0), (1.5, 0.7, 3.0), (-2.0, 1.3, -9.0)]
+)
+def test_log_partition_of_a_gaussian(mean, sd, constant) -> None:
+    """Z = √(2π) σ e^{−c} for f = (x − μ)²/2σ² + c."""
+    expected = 0.5 * math.log(2 * math.pi * sd**2) - constant
+    value = log_partition(quadratic(mean, sd, constant), X)
+    assert value.shape == () and value.item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("low, high", [(0, 12), (-12, 0)])
+def test_restricted_log_partition_of_half_a_gaussian(low, high) -> None:
+    """From 0 on, Z is half of √(2π), exactly: the end point itself counts by half."""
+    value = log_partition(quadratic(0, 1), grid(low, high, 601), restricted=True)
+    assert value.item() == pytest.approx(0.5 * math.log(math.pi / 2), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "energy, theta, expected",
+    [
+        (lambda x, t: t * (x**2).sum(-1) / 2, 1.7, -1 / (2 * 1.7)),
+        (lambda x, t: t * (x**4).sum(-1), 0.3, -1 / (4 * 0.3)),
+        (lambda x, t: (x**2 / 2 - t * x).sum(-1), 0.7, 0.7),
+    ],
+    ids=["precision", "quartic", "tilt"],
+)
+def test_gradient_of_log_partition_is_minus_the_mean_gradient_of_the_energy(
+    energy, theta, expected
+) -> None:
+    """Z ∝ θ^{−1/2}, θ^{−1/4} and e^{θ²/2} have these ∂ log Z/∂θ, and each is −E[∂f/∂θ]."""
+    t = torch.tensor(theta, dtype=torch.float64, requires_grad=True)
+    log_partition(lambda x: energy(x, t), X).backward()
+    assert t.grad.item() == pytest.approx(expected, abs=1e-10)
+    p = log_density(lambda x: energy(x, t), X).exp()
+    (slopes,) = torch.autograd.functional.jacobian(lambda s: energy(X[:, None], s), (t.detach(),))
+    assert -integrate(p * slopes, X).item() == pytest.approx(expected, abs=1e-10)
+
+
+CUT = {
+    "left": (quadratic(0, 1), (-3, 9), "left"),
+    "right": (quadratic(0, 1), (-9, 3), "right"),
+    "just too narrow": (quadratic(0, 1), (-5.95, 9), r"about 1\.\de-09 .* left"),
+    "heavy tails": (lambda x: torch.log1p(x**2).sum(-1), (-1000, 1000), "left"),
+    "constant": (lambda x: 0 * x.sum(-1), (-5, 5), "left"),
+    "falls outwards": (lambda x: -(x**2).sum(-1), (-5, 5), "left"),
+    "falls on the right": (lambda x: torch.where(x < 0, x**2, -x).sum(-1), (-9, 9), "right"),
+    "NaN": (lambda x: x.sqrt().sum(-1), (-5, 5), "left"),
+}
+
+
+@pytest.mark.parametrize("energy, ends, message", CUT.values(), ids=CUT)
+def test_a_grid_that_cuts_off_mass_is_refused(energy, ends, message) -> None:
+    """log Z, log p and the NLL say at which end; with restricted=True only the grid counts."""
+    x = grid(*ends, 1001)
+    for call in (log_partition, log_density, lambda f, x: nll(torch.ones(1, 1), f, x)):
+        with pytest.raises(
+            ValueError, match=rf"^x = \[{ends[0]}, {ends[1]}\] cuts off .*{message}"
+        ):
+            call(energy, x)
+    assert log_partition(energy, x, restricted=True).shape == ()
+    assert log_density(energy, x, restricted=True).shape == x.shape
+
+
+def test_a_grid_that_is_just_wide_enough_is_accepted() -> None:
+    """Beyond −6.05 lie 7.2e-10 of N(0, 1), less than the 1e-9 that may be lost."""
+    log_partition(quadratic(0, 1), grid(-6.05, 9, 1001))
+
+
+def test_the_law_of_a_restricted_energy_integrates_to_one() -> None:
+    """On [0, 2], e^{−x} has Z = 1 − e^{−2}; the kink-free trapezoid sum is off by O(h²)."""
+    x = grid(0, 2, 2001)
+    p = log_density(lambda x: x.sum(-1), x, restricted=True).exp()
+    assert integrate(p, x).item() == pytest.approx(1, abs=1e-12)
+    assert p[0].item() == pytest.approx(1 / (1 - math.exp(-2)), abs=1e-6)
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+def test_an_energy_of_another_shape_is_refused(restricted) -> None:
+    """A forgotten sum over the last axis would broadcast to a square."""
+    with pytest.raises(ValueError, match=r"^energy returned shape \(1201, 1\) for .*\(1201,\)"):
+        log_partition(lambda x: x**2, X, restricted=restricted)
+
+
+def test_log_density_and_its_moments() -> None:
+    """−f − log Z is log N(1, 0.8²), carries no graph, and has mean 1 and sd 0.8."""
+    theta = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
+    log_p = log_density(quadratic(1, theta, 5.0), X)
+    assert not log_p.requires_grad
+    torch.testing.assert_close(log_p, gaussian(1.0, 0.8).log_prob(X), rtol=0, atol=1e-12)
+    assert moments(log_p, X) == pytest.approx((1, 0.8), abs=1e-12)
+
+
+def test_nll_is_the_mean_negative_log_density() -> None:
+    """With (x − μ)²/2σ² + c as the energy it is ½ log 2πσ² + mean (x − μ)²/2σ²; c drops out."""
+    samples = torch.tensor([[0.0], [1.0], [5.0]], dtype=torch.float64)
+    expected = 0.5 * math.log(2 * math.pi * 4) + (1 + 0 + 16) / 3 / 8
+    assert nll(samples, quadratic(1, 2, -4.0), grid(-20, 20)) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "energy, expected",
+    [
+        (lambda x: torch.where(x > 0, 2 * x, -3 * x).sum(-1), (3, 2)),
+        (lambda x: -x.sum(-1), (1, -1)),
+        (quadratic(0, 1), (1e4, 1e4)),
+    ],
+    ids=["V", "falls on the right", "parabola"],
+)
+def test_outer_slopes_are_positive_where_the_energy_rises_outwards(energy, expected) -> None:
+    """The left slope comes first, and its sign is turned."""
+    assert outer_slopes(energy) == pytest.approx(expected)
+    assert outer_slopes(quadratic(0, 1), far=50) == pytest.approx((50, 50))
+
+
+# --- distances --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("p, q", [((0, 1), (1, 1)), ((0, 1), (0.5, 1.4)), ((0.5, 1.4), (0, 1))])
+def test_kl_of_two_gaussians(p, q) -> None:
+    """KL = log σ_q/σ_p + (σ_p² + (μ_p − μ_q)²)/2σ_q² − ½, which is not symmetric."""
+    (mean_p, sd_p), (mean_q, sd_q) = p, q
+    expected = math.log(sd_q / sd_p) + (sd_p**2 + (mean_p - mean_q) ** 2) / (2 * sd_q**2) - 0.5
+    log_p, log_q = (gaussian(float(mean), float(sd)).log_prob(X) for mean, sd in (p, q))
+    assert kl(log_p, log_q, X) == pytest.approx(expected, abs=1e-12)
+    assert kl(log_p, log_p, X) == 0
+
+
+def test_kl_where_a_density_vanishes() -> None:
+    """0 log 0 is 0; mass where the other has none makes it infinite.
+
+    For p(x) = cos²(πx/2) on [−1, 1]: ∫ p log p = 1 − 2 log 2 and Var = 1/3 − 2/π². Both ends of the
+    support are grid points, where the integrand has a kink in its slope: error O(h³).
+    """
+    inside = X.abs() < 1 - 1e-9
+    log_p = torch.where(inside, 2 * torch.cos(math.pi * X / 2).abs().log(), -math.inf)
+    expected = 1 - 2 * math.log(2) + 0.5 * math.log(2 * math.pi) + (1 / 3 - 2 / math.pi**2) / 2
+    assert kl(log_p, CENTRED, X) == pytest.approx(expected, abs=1e-5)
+    assert kl(CENTRED, log_p, X) == math.inf
+
+
+def test_kl_refuses_a_grid_that_cuts_off_mass() -> None:
+    """What lies outside would be missing from the integral without a word."""
+    x = grid(-3, 9, 601)
+    p, q = gaussian(0.0, 1.0).log_prob(x), gaussian(4.0, 0.5).log_prob(x)
+    with pytest.raises(ValueError, match=r"cuts off about 1\.\de-03 of the density on the left"):
+        kl(p, q, x)
+    kl(q, p, x)
+
+
+def test_cdf_runs_from_0_to_1() -> None:
+    """It is Φ up to the O(h²) of the trapezoid rule, h²/12 · max|φ'| and higher orders."""
+    value = cdf(CENTRED.exp(), X)
+    assert (value[0].item(), value[-1].item()) == (0, 1)
+    h = 24 / 1200
+    assert np.abs(value.numpy() - norm.cdf(X.numpy())).max() < 1.01 * h**2 / 12 * norm.pdf(1)
+
+
+W1_CASES = {
+    "far right": ([30.0, 40.0], 35, 1e-10),
+    "far left": ([-30.0, -41.0], 35.5, 1e-10),
+    "both sides": ([-20.0, 20.0], 20 - math.sqrt(2 / math.pi), 1e-4),
+    "±1": ([-1.0, 1.0], 4 * (norm.cdf(1) + norm.pdf(1) - norm.pdf(0)) - 3 + 2 * norm.pdf(0), 0.02),
+}
+
+
+@pytest.mark.parametrize("samples, expected, tolerance", W1_CASES.values(), ids=W1_CASES)
+def test_w1_of_a_few_points_to_a_gaussian(samples, expected, tolerance) -> None:
+    """W₁ of ±c to N(0, 1) is E| |Z| − c |; beyond the grid only the mean counts, in full.
+
+    Tolerance: inside the grid h, for jumps of ½ and a kink; outside O(h²) or rounding.
+    """
+    assert w1(np.array(samples), CENTRED, X) == pytest.approx(expected, abs=tolerance)
+
+
+@pytest.mark.parametrize(
+    "shift, scale", [(0.0, 1.0), (1.5, 1.0), (-0.8, 1.0), (0.0, 2.0), (0.0, 0.4)]
+)
+def test_w1_of_shifted_and_scaled_gaussians(shift, scale) -> None:
+    """|m| for a shift and |σ − 1| √(2/π) for a scale, for laws and for samples at the quantiles.
+
+    The midpoint quantiles of 4 000 draws are within 2e-4 of their law, and scale with it.
+    """
+    expected = abs(shift) + abs(scale - 1) * math.sqrt(2 / math.pi)
+    law_q = gaussian(shift, scale).log_prob(X).exp()
+    assert w1_of_laws(CENTRED.exp(), law_q, X) == pytest.approx(expected, abs=1e-4)
+    quantiles = shift + scale * norm.ppf((np.arange(4000) + 0.5) / 4000)
+    assert w1(quantiles, CENTRED, X) == pytest.approx(expected, abs=1e-3)
+
+
+def test_w1_agrees_with_scipy_on_an_odd_pair() -> None:
+    """scipy compares two samples, so the law goes in as weighted grid points: at most h/2 apart.
+
+    The grid's own error is at most h/2 for each of the two distribution functions, so 2h in all.
+    """
+    target = mixture([0.3, 0.7], [-2.0, 3.0], [0.4, 1.1])
+    samples = torch.cat([draw(gaussian(1.0, 2.0), 60, generator=seeded()), torch.tensor([[40.0]])])
+    log_p = target.log_prob(X)
+    expected = wasserstein_distance(samples.flatten(), X, v_weights=log_p.exp())
+    assert w1(samples, log_p, X) == pytest.approx(expected, abs=2 * 24 / 1200)
+    assert w1(samples.flatten().numpy(), log_p, X) == w1(samples.flip(0), log_p, X)
+
+
+def test_w1_refuses_a_cut_grid_and_two_columns() -> None:
+    """Both would give a number that looks like any other."""
+    with pytest.raises(ValueError, match=r"^x = \[-3, 9\] cuts off"):
+        x = grid(-3, 9)
+        w1(np.array([0.0, 1.0]), gaussian(0.0, 1.0).log_prob(x), x)
+    with pytest.raises(ValueError, match=r"^samples has shape \(3, 2\); it must be \(n,\) or"):
+        w1(np.arange(6.0).reshape(3, 2), CENTRED, X)
+    with pytest.raises(ValueError, match=r"^samples holds 1 row\(s\) with NaN"):
+        w1(np.array([0.0, math.nan]), CENTRED, X)
+
+
+def test_perfect_draws_follow_the_law() -> None:
+    """Their distribution function stays within 2.75/√n (5e-7 by the DKW bound); seeds repeat."""
+    target = mixture([0.3, 0.7], [-2.0, 3.0], [0.4, 1.1])
+    n, before = 50_000, torch.get_rng_state()
+    x = perfect_draws(target.log_prob(X), X, n, generator=seeded(1))
+    assert x.shape == (n, 1) and x.dtype == torch.float64
+    exact = kstest(
+        x.flatten().numpy(), lambda y: 0.3 * norm.cdf(y, -2, 0.4) + 0.7 * norm.cdf(y, 3, 1.1)
+    )
+    assert exact.statistic < 2.75 / math.sqrt(n)
+    assert torch.equal(x, perfect_draws(target.log_prob(X), X, n, generator=seeded(1)))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("n", [200, 2000])
+def test_w1_floor_is_what_perfect_draws_reach(n) -> None:
+    """E W₁ ≈ √(2/πn) ∫ √(F(1 − F)) dx, as √n (F_n − F) is nearly Gaussian; 5 standard errors.
+
+    The law is N(0, 2²), so the integral is 2 · ∫ √(Φ(1 − Φ)); the grid adds at most h.
+    """
+    x = grid(-16, 16, 1601)
+    values = w1_floor(gaussian(0.0, 2.0).log_prob(x), x, n, generator=seeded(), repeats=200)
+    spread = torch.from_numpy(norm.cdf(x.numpy() / 2) * norm.sf(x.numpy() / 2)).sqrt()
+    expected = math.sqrt(2 / (math.pi * n)) * integrate(spread, x).item()
+    assert values.shape == (200,) and torch.equal(values, values.sort().values)
+    assert abs(values.mean() - expected) < 5 * values.std() / math.sqrt(200)
+
+
+# --- laws of chains ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("low, high", [(-2.0, 3.0), (0.26, 5.08), (-0.013, 7.001)])
+def test_uniform_law_has_the_moments_of_the_interval(low, high) -> None:
+    """Mass 1, mean (low + high)/2, variance (high − low)²/12, with the ends on the grid or not.
+
+    The mass of a part of a cell goes to its grid point, which costs less than h²/2.
+    """
+    x, h = grid(-10, 10, 201), 0.1
+    p = uniform_law(low, high, x)
+    assert p.sum().item() * h == pytest.approx(1, abs=1e-12)
+    assert p[(x < low - h / 2) | (x > high + h / 2)].sum() == 0
+    mean = (p * x).sum().item() * h
+    assert mean == pytest.approx((low + high) / 2, abs=h**2 / 2)
+    variance = (p * (x - mean) ** 2).sum().item() * h
+    assert variance == pytest.approx((high - low) ** 2 / 12, abs=h**2 / 2)
+
+
+def test_langevin_kernel_is_the_gaussian_of_one_step() -> None:
+    """From x_i the next state is N(x_i − s f'(x_i), 2s), here with f' = 8x (x² − 1)."""
+    x, s = grid(-2, 2, 81), 0.03
+    mean = x - s * 8 * x * (x**2 - 1)
+    expected = norm.pdf(x.numpy(), mean.numpy()[:, None], math.sqrt(2 * s))
+    np.testing.assert_allclose(langevin_kernel(double_well, x, s), expected, rtol=0, atol=1e-12)
+
+
+SCHEDULES = {
+    "small": 0.05,
+    "half": 0.5,
+    "one": 1.0,
+    "large": 1.7,
+    "changing": lambda k: [0.3, 0.3, 0.1, 0.9][k % 4],
+}
+
+
+@pytest.mark.parametrize("mean, sd", [(0.0, 1.0), (1.5, 1.3), (-0.5, 1.1)])
+@pytest.mark.parametrize("step", SCHEDULES.values(), ids=SCHEDULES)
+def test_law_has_the_closed_form_moments_after_every_step(mean, sd, step) -> None:
+    """On N(μ, σ²), with a = s/σ²: m ← μ + (1 − a)(m − μ) and v ← (1 − a)² v + 2s; 1e-8."""
+    x, n_steps = grid(-24, 24, 401), 12
+    m, v = -1.0, 0.36
+    laws = law(gaussian(m, v**0.5).log_prob(x).exp(), quadratic(mean, sd), x, n_steps, step)
+    assert laws.shape == (n_steps + 1, 401)
+    for k, p in enumerate(laws):
+        assert moments(p.log(), x) == pytest.approx((m, math.sqrt(v)), abs=1e-8), k
+        s = step(k) if callable(step) else step
+        a = s / sd**2
+        m, v = mean + (1 - a) * (m - mean), (1 - a) ** 2 * v + 2 * s
+
+
+@pytest.mark.parametrize("start", [(0.0, 10.0), (0.0, 15.0), (7.0, 8.0)])
+def test_the_article_s_schedule_erases_the_start(start) -> None:
+    """With s_k = 1/(k + 1) on N(5, 1), Var X_K = 1 + 1/K from K = 1 on, wherever it started."""
+    x = grid(-12, 22, 341)
+    laws = law(uniform_law(*start, x), quadratic(5, 1), x, 15, lambda k: 1 / (k + 1))
+    for k, p in enumerate(laws[1:], start=1):
+        assert moments(p.log(), x) == pytest.approx((5, math.sqrt(1 + 1 / k)), abs=1e-10), k
+
+
+@pytest.mark.parametrize("sd, s", [(1.0, 0.05), (1.0, 0.5), (1.3, 1.69), (0.8, 0.9)])
+def test_stationary_variance_of_plain_langevin(sd, s) -> None:
+    """σ²/(1 − s/2σ²), never σ²: that is the bias of the step size."""
+    x = grid(-16, 16, 401)
+    last = law(gaussian(1.0, 1.0).log_prob(x).exp(), quadratic(0, sd), x, 400, s)[-1]
+    expected = math.sqrt(sd**2 / (1 - s / (2 * sd**2)))
+    assert moments(last.log(), x) == pytest.approx((0, expected), abs=1e-8)
+
+
+@pytest.mark.parametrize("s", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize("energy", [quadratic(0.5, 0.9), double_well], ids=["gaussian", "wells"])
+def test_mala_kernel_leaves_the_target_as_it_is(energy, s) -> None:
+    """p T = p to rounding, each row has mass 1, and no entry is negative."""
+    x = grid(-6, 6, 401)
+    kernel, h = mala_kernel(energy, x, s), 12 / 400
+    p = log_density(energy, x).exp()
+    torch.testing.assert_close(p @ kernel * h, p, rtol=0, atol=1e-12)
+    torch.testing.assert_close(kernel.sum(1) * h, torch.ones_like(x), rtol=0, atol=1e-12)
+    assert kernel.min() >= -1e-9
+
+
+@pytest.mark.parametrize("a", [0.1, 0.5, 1.0, 1.71, 2.0])
+def test_mala_kernel_accepts_as_often_as_the_formula_says(a) -> None:
+    """On N(0, σ²) the mean acceptance is (2/π) arctan((2/a)^{3/2}); what is rejected stays put.
+
+    The probability min(1, ·) has a kink on the diagonal, hence an error of the order of h².
+    """
+    x, h, sd = grid(-14, 14, 1401), 0.02, 1.3
+    energy, s = quadratic(0, sd), a * sd**2
+    stays = (mala_kernel(energy, x, s) - langevin_kernel(energy, x, s)).diagonal() * h
+    acceptance = 1 - (log_density(energy, x).exp() * stays).sum().item() * h
+    assert acceptance == pytest.approx(2 / math.pi * math.atan((2 / a) ** 1.5), abs=2e-4)
+
+
+def test_law_with_mala_kernel_goes_to_the_target() -> None:
+    """From N(2, 0.5²) MALA at s = 0.5 reaches N(0, 1); plain Langevin stops at variance 4/3."""
+    x = grid(-10, 10, 401)
+    p0 = gaussian(2.0, 0.5).log_prob(x).exp()
+    last = law(p0, quadratic(0, 1), x, 120, 0.5, kernel=mala_kernel)[-1]
+    assert kl(last.log(), gaussian(0.0, 1.0).log_prob(x), x) < 1e-10
+
+
+@pytest.mark.parametrize(
+    "ends, n, s, step",
+    [((-3, 3), 301, 0.5, 1), ((-9, 9), 181, 2e-4, 1), ((-9, 9), 181, lambda k: [0.5, 40.0][k], 2)],
+    ids=["narrow", "coarse", "too narrow later"],
+)
+def test_law_refuses_a_grid_that_loses_mass(ends, n, s, step) -> None:
+    """The error gives the mass that is left, and the step after which it is."""
+    x = grid(*ends, n)
+    p0 = log_density(quadratic(0, 0.4), x).exp()
+    with pytest.raises(ValueError, match=rf"^x holds a mass of \d+\.\d+ at step {step}; the grid"):
+        law(p0, quadratic(0, 1), x, 2, s)
+
+
+def test_law_refuses_an_energy_that_is_not_a_number() -> None:
+    """NaN is not within 10⁻⁶ of 1."""
+    with pytest.raises(ValueError, match="mass of nan at step 1"):
+        law(CENTRED.exp(), lambda x: x.sqrt().sum(-1), X, 2, 0.5)
+
+
+def test_law_without_steps_is_the_start() -> None:
+    """n_steps = 0 gives one row; a bad schedule is refused as by the samplers."""
+    assert torch.equal(law(CENTRED.exp(), quadratic(0, 1), X, 0, 0.1), CENTRED.exp()[None])
+    with pytest.raises(ValueError, match="step_size is -1 at step 0"):
+        law(CENTRED.exp(), quadratic(0, 1), X, 3, -1)
+
+
+def test_energies_of_targets_have_log_partition_zero() -> None:
+    """f = −log p is normalised already, so Z = 1."""
+    for target in (gaussian(1.0, 0.6), mixture([0.3, 0.7], [-2.0, 3.0], [0.4, 1.1])):
+        assert log_partition(energy_of(target), X).item() == pytest.approx(0, abs=1e-12)

@@ -1,0 +1,461 @@
+"""The samplers against closed forms and the exact law on a grid.
+
+Stochastic tolerances come from the central limit theorem: 5 standard errors, the seed fixed. For n
+independent particles with standard deviation σ these are σ/√n for a mean and, if they are Gaussian,
+σ²√(2/n) for a variance. For an empirical distribution function the bound of the same rarity is
+2.75/√n (Dvoretzky, Kiefer, Wolfowitz, Massart: P ≤ 2 exp(−2 · 2.75²) ≈ 5e-7).
+"""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import kstest, norm
+from torch import Tensor, nn
+
+from helpers.densities import draw, energy_of, gaussian, mixture
+from helpers.exact import cdf, grid, langevin_kernel, law, mala_kernel
+from helpers.langevin import (
+    DivergenceError,
+    energy_and_gradient,
+    jump,
+    langevin_monte_carlo,
+    mala,
+    mala_step,
+    sample,
+    step_sizes,
+)
+
+N = 40_000
+SAMPLERS = pytest.mark.parametrize("sampler", [langevin_monte_carlo, mala])
+CORRELATED = torch.tensor([[2.0, 0.6], [0.6, 0.5]], dtype=torch.float64)
+PRECISION = CORRELATED.inverse()
+
+
+def quadratic(mean: float, sd: float):
+    """Return the energy |x − mean|²/(2 sd²)."""
+    return lambda x: ((x - mean) ** 2).sum(-1) / (2 * sd**2)
+
+
+def double_well(x: Tensor) -> Tensor:
+    """Return 1.5 (x² − 1)² + 0.4 x, two unequal wells."""
+    return (1.5 * (x**2 - 1) ** 2 + 0.4 * x).sum(-1)
+
+
+def correlated(x: Tensor) -> Tensor:
+    """Return the energy of the two-dimensional N(0, CORRELATED)."""
+    return 0.5 * (x @ PRECISION * x).sum(-1)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    """Return a generator of its own for one test."""
+    return torch.Generator().manual_seed(seed)
+
+
+def starts(n: int = 5, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Return n different particles of shape (n, 1)."""
+    return torch.linspace(-1, 2, n, dtype=dtype).unsqueeze(-1)
+
+
+# --- the law of the cloud ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sd, step", [(1.0, 0.1), (1.5, 0.7), (0.7, 0.8)])
+def test_plain_langevin_moves_a_gaussian_cloud_by_the_closed_form(sd, step) -> None:
+    """m ← μ + (1 − a)(m − μ) and v ← (1 − a)² v + 2s with a = s/σ²; at a > 1 it overshoots."""
+    mean, m, v = 2.0, -1.0, 0.0
+    x0 = torch.full((N, 1), m, dtype=torch.float64)
+    path = langevin_monte_carlo(
+        quadratic(mean, sd), x0, 25, step, generator=seeded(), return_trajectory=True
+    )
+    a = step / sd**2
+    for k in range(1, 26):
+        m, v = mean + (1 - a) * (m - mean), (1 - a) ** 2 * v + 2 * step
+        if k in (1, 2, 5, 25):
+            assert abs(path[k].mean() - m) < 5 * math.sqrt(v / N), k
+            assert abs(path[k].var() - v) < 5 * v * math.sqrt(2 / N), k
+
+
+def test_a_schedule_gives_each_step_its_own_size() -> None:
+    """The article's s_k = 1/(k + 1) on N(5, 1) gives variance 1 + 1/K after K steps."""
+    x0 = torch.zeros(N, 1, dtype=torch.float64)
+    path = langevin_monte_carlo(
+        quadratic(5, 1), x0, 15, lambda k: 1 / (k + 1), generator=seeded(), return_trajectory=True
+    )
+    for k in (1, 2, 15):
+        variance = 1 + 1 / k
+        assert abs(path[k].mean() - 5) < 5 * math.sqrt(variance / N), k
+        assert abs(path[k].var() - variance) < 5 * variance * math.sqrt(2 / N), k
+
+
+def test_every_step_has_fresh_noise_for_every_particle() -> None:
+    """At s = σ² states are independent: correlations, in time and space, below 5/√n."""
+    x0 = torch.zeros(N, 2, dtype=torch.float64)
+    path = langevin_monte_carlo(
+        quadratic(0, 1), x0, 3, 1.0, generator=seeded(), return_trajectory=True
+    )
+    numbers = torch.cat([path[2].T, path[3].T])
+    correlation = numbers.corrcoef() - torch.eye(4)
+    assert correlation.abs().max() < 5 / math.sqrt(N)
+
+
+@pytest.mark.parametrize(
+    "sampler, kernel", [(langevin_monte_carlo, langevin_kernel), (mala, mala_kernel)]
+)
+@pytest.mark.parametrize("steps", [[0.1], [0.08, 0.03, 0.06], [0.05] * 20])
+def test_the_cloud_follows_the_exact_law_in_a_double_well(sampler, kernel, steps) -> None:
+    """From N(0.5, 0.4²) the distribution function stays within 2.75/√n of the one on the grid."""
+    x, start, k = grid(-6, 6, 601), gaussian(0.5, 0.4), len(steps)
+    exact = law(start.log_prob(x).exp(), double_well, x, k, steps, kernel=kernel)[-1]
+    particles = sampler(
+        double_well, draw(start, N, generator=seeded(1)), k, steps, generator=seeded(2)
+    )
+    distribution = cdf(exact, x).numpy()
+    compared = kstest(particles.flatten().numpy(), lambda y: np.interp(y, x.numpy(), distribution))
+    assert compared.statistic < 2.75 / math.sqrt(N)
+
+
+@pytest.mark.parametrize("s", [0.3, 1.0, 2.5])
+def test_mala_has_no_bias_where_plain_langevin_has(s) -> None:
+    """30 steps leave perfect draws of N(0, 1) as they are, even at s > 2σ²."""
+    x0 = draw(gaussian(0.0, 1.0), N, generator=seeded(1))
+    x = mala(quadratic(0, 1), x0, 30, s, generator=seeded(2))
+    assert abs(x.mean()) < 5 / math.sqrt(N)
+    assert abs(x.var() - 1) < 5 * math.sqrt(2 / N)
+
+
+@pytest.mark.parametrize("a", [0.1, 0.5, 1.0, 1.71, 2.0])
+def test_mala_accepts_as_often_as_the_formula_says(a) -> None:
+    """On N(0, σ²): (2/π) arctan((2/a)^{3/2}), standard error √(p(1 − p)/n); others stand still."""
+    sd, p = 1.3, 2 / math.pi * math.atan((2 / a) ** 1.5)
+    x0 = draw(gaussian(0.0, sd), N, generator=seeded(1))
+    path = mala(quadratic(0, sd), x0, 1, a * sd**2, generator=seeded(2), return_trajectory=True)
+    accepted = (path[1] != path[0]).double().mean()
+    assert abs(accepted - p) < 5 * math.sqrt(p * (1 - p) / N)
+
+
+def test_mala_step_returns_what_belongs_to_the_new_place() -> None:
+    """The energy and gradient are those of the new x, so that a chain can go on from them."""
+    x = 2 * torch.randn(500, 2, generator=seeded(), dtype=torch.float64)
+    new, f, gradient, moved = mala_step(
+        correlated, x, *energy_and_gradient(correlated, x), 0.4, seeded(1)
+    )
+    assert 50 < moved.sum() < 450 and torch.equal((new != x).all(1), moved)
+    assert torch.equal((new == x).all(1), ~moved)
+    for value, expected in zip((f, gradient), energy_and_gradient(correlated, new), strict=True):
+        torch.testing.assert_close(value, expected)
+
+
+def covariance_is(x: Tensor, expected: Tensor) -> bool:
+    """Compare a Gaussian cloud's: entry ij has standard error √((σ_ii σ_jj + σ_ij²)/n)."""
+    diagonal = expected.diagonal()
+    error = ((diagonal[:, None] * diagonal + expected**2) / len(x)).sqrt()
+    return bool(((x.T.cov() - expected).abs() < 5 * error).all())
+
+
+def test_plain_langevin_in_two_dimensions() -> None:
+    """Σ ← (I − sA) Σ (I − sA)ᵀ + 2s I with A the precision matrix, from a single point."""
+    s, x0 = 0.2, torch.tensor([[3.0, -2.0]], dtype=torch.float64).expand(N, 2)
+    x = langevin_monte_carlo(correlated, x0, 6, s, generator=seeded())
+    factor, eye = torch.eye(2, dtype=torch.float64) - s * PRECISION, torch.eye(2)
+    mean, covariance = x0[0], torch.zeros(2, 2, dtype=torch.float64)
+    for _ in range(6):
+        mean, covariance = factor @ mean, factor @ covariance @ factor.T + 2 * s * eye
+    assert covariance_is(x, covariance)
+    assert ((x.mean(0) - mean).abs() < 5 * (covariance.diagonal() / N).sqrt()).all()
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda x, g: mala(correlated, x, 4, 0.3, generator=g),
+        lambda x, g: jump(correlated, jump(correlated, x, generator=g), generator=g),
+    ],
+    ids=["mala", "jump"],
+)
+def test_accept_and_reject_leave_a_two_dimensional_gaussian_as_it_is(move) -> None:
+    """Perfect draws are still N(0, Σ) afterwards, though most of them have moved."""
+    factor = torch.linalg.cholesky(CORRELATED)
+    x0 = torch.randn(N, 2, generator=seeded(1), dtype=torch.float64) @ factor.T
+    x = move(x0, seeded(2))
+    assert covariance_is(x, CORRELATED)
+    assert ((x.mean(0)).abs() < 5 * (CORRELATED.diagonal() / N).sqrt()).all()
+    assert (x != x0).all(1).double().mean() > 0.5
+
+
+def test_jumps_carry_particles_to_the_other_mode() -> None:
+    """From one mode alone, 40 jumps share the particles out by the modes' weights."""
+    energy = energy_of(mixture([0.2, 0.8], [-1.5, 1.5], [0.3, 0.3]))
+    x, before = torch.full((N, 1), -1.5, dtype=torch.float64), torch.get_rng_state()
+    g = seeded()
+    for _ in range(40):
+        x = jump(energy, x, generator=g)
+    share = (x > 0).double().mean()
+    assert abs(share - 0.8) < 5 * math.sqrt(0.16 / N)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_jump_within_its_own_proposal_is_always_accepted() -> None:
+    """If p = N(0, τ²) is the proposal too, every particle moves, from anywhere, to N(0, τ²)."""
+    tau, x0 = 0.7, starts(N)
+    x = jump(quadratic(0, tau), x0, generator=seeded(), spread=tau)
+    assert (x != x0).all()
+    assert abs(x.mean()) < 5 * tau / math.sqrt(N)
+    assert abs(x.var() - tau**2) < 5 * tau**2 * math.sqrt(2 / N)
+
+
+def test_sample_draws_the_energy_it_is_given() -> None:
+    """Started from data of the wrong weights, in other units, it ends with the energy's own law."""
+    weights, n = [0.3, 0.7], 10_000
+    target = mixture(weights, [94.0, 106.0], [1.5, 2.0])
+    data = draw(mixture([0.5, 0.5], [94.0, 106.0], [1.5, 2.0]), 500, generator=seeded(1))
+    x = sample(energy_of(target), n, data=data, generator=seeded(2))
+    assert x.shape == (n, 1) and x.dtype == torch.float64
+
+    def exact(y):
+        return 0.3 * norm.cdf(y, 94, 1.5) + 0.7 * norm.cdf(y, 106, 2)
+
+    assert kstest(x.flatten().numpy(), exact).statistic < 2.75 / math.sqrt(n)
+
+
+def test_sample_works_in_two_dimensions_and_touches_nothing() -> None:
+    """Columns keep their own scales; the data and the global random state stay as they were."""
+    scale = torch.tensor([100.0, 0.01], dtype=torch.float64)
+    data = torch.randn(300, 2, generator=seeded(1), dtype=torch.float64) * scale
+    kept, before = data.clone(), torch.get_rng_state()
+    x = sample(lambda x: ((x / scale) ** 2).sum(-1) / 2, 4000, data=data, generator=seeded(2))
+    assert covariance_is(x / scale, torch.eye(2, dtype=torch.float64))
+    assert torch.equal(data, kept) and torch.equal(before, torch.get_rng_state())
+    first, second = (sample(quadratic(0, 1), 4, data=data, rounds=2) for _ in range(2))
+    assert not torch.equal(first, second) and torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, "3"])
+def test_sample_refuses_a_bad_number(n) -> None:
+    """n must be a whole number, 1 or more; data are checked by as_samples."""
+    with pytest.raises(ValueError, match=f"^n is {n!r}; it must be a whole number, 1 or more"):
+        sample(quadratic(0, 1), n, data=[0.0, 1.0])
+    with pytest.raises(ValueError, match=r"^data holds 1 value\(s\)"):
+        sample(quadratic(0, 1), 3, data=[0.0])
+
+
+# --- what a sampler returns, and what it leaves alone -----------------------------------------
+
+
+@SAMPLERS
+def test_the_trajectory_begins_at_x0_and_ends_at_the_result(sampler) -> None:
+    """Shape (n_steps + 1, n, d), and the same seed gives the same last row without it."""
+    x0 = torch.cat([starts(6), -starts(6)], 1)
+    path = sampler(correlated, x0, 4, 0.3, generator=seeded(), return_trajectory=True)
+    assert path.shape == (5, 6, 2) and torch.equal(path[0], x0)
+    assert torch.equal(path[-1], sampler(correlated, x0, 4, 0.3, generator=seeded()))
+    assert len({tuple(state.flatten().tolist()) for state in path}) == 5
+    first = sampler(correlated, x0, 2, 0.3, generator=seeded())
+    assert torch.equal(path[2], first)
+
+
+@SAMPLERS
+@pytest.mark.parametrize("trajectory", [True, False])
+def test_no_steps_return_a_copy_of_x0(sampler, trajectory) -> None:
+    """Changing the result of n_steps = 0 does not change x0."""
+    x0 = starts()
+    x = sampler(quadratic(0, 1), x0, 0, 0.1, return_trajectory=trajectory)
+    assert torch.equal(x, x0[None] if trajectory else x0)
+    x += 1
+    assert torch.equal(x0, starts())
+
+
+@SAMPLERS
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("requires_grad", [True, False])
+def test_x0_is_left_alone_and_decides_the_dtype(sampler, dtype, requires_grad) -> None:
+    """x0 keeps its values, its flag and no gradient; the result has its dtype and no graph."""
+    x0 = starts(dtype=dtype).requires_grad_(requires_grad)
+    x = sampler(quadratic(0, 1), x0, 5, 0.1, generator=seeded())
+    assert torch.equal(x0, starts(dtype=dtype)) and not torch.equal(x, x0)
+    assert x0.requires_grad == requires_grad and x0.grad is None
+    assert (x.dtype, x.device, x.shape) == (dtype, x0.device, x0.shape)
+    assert not x.requires_grad and x.grad_fn is None
+
+
+@SAMPLERS
+def test_a_network_keeps_its_gradients_and_the_chain_keeps_no_graph(sampler) -> None:
+    """Parameters that require gradients get none, with autograd on or off, with the same result."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(1, 8), nn.SiLU(), nn.Linear(8, 1), nn.Flatten(0))
+    x0 = starts(dtype=torch.float32)
+    path = sampler(net, x0, 3, 0.1, generator=seeded(), return_trajectory=True)
+    assert all(p.grad is None and p.requires_grad for p in net.parameters())
+    assert not path.requires_grad and path.grad_fn is None and path.is_leaf
+    with torch.no_grad():
+        again = sampler(net, x0, 3, 0.1, generator=seeded(), return_trajectory=True)
+    assert torch.equal(path, again) and torch.is_grad_enabled()
+    net.requires_grad_(False)
+    frozen = sampler(net, path[-1], 3, 0.1, generator=seeded())
+    assert frozen.shape == x0.shape
+
+
+@SAMPLERS
+def test_the_generator_is_the_only_source_of_randomness(sampler) -> None:
+    """Same seed, same result; None differs every time; the global random state never moves."""
+    before, g = torch.get_rng_state(), seeded(4)
+    first, second = (sampler(quadratic(0, 1), starts(), 3, 0.1, generator=g) for _ in range(2))
+    again = sampler(quadratic(0, 1), starts(), 3, 0.1, generator=seeded(4))
+    assert torch.equal(first, again) and not torch.equal(first, second)
+    fresh = [sampler(quadratic(0, 1), starts(), 3, 0.1) for _ in range(2)]
+    assert not torch.equal(*fresh)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+# --- step sizes -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        [0.5, 0.25, 0.125],
+        (0.5, 0.25, 0.125, "never read"),
+        torch.tensor([0.5, 0.25, 0.125]),
+        np.array([0.5, 0.25, 0.125, 9.0]),
+        lambda k: 0.5 / 2**k,
+        lambda k: torch.tensor(0.5) / 2**k,
+    ],
+    ids=["list", "longer tuple", "tensor", "array", "function", "function of tensors"],
+)
+def test_every_form_of_schedule_means_the_same(schedule) -> None:
+    """A sequence or a function of k, read for k = 0 … n_steps − 1."""
+    assert step_sizes(schedule, 3) == [0.5, 0.25, 0.125]
+    expected = langevin_monte_carlo(
+        quadratic(0, 1), starts(), 3, [0.5, 0.25, 0.125], generator=seeded()
+    )
+    for sampler, same in ((langevin_monte_carlo, True), (mala, False)):
+        x = sampler(quadratic(0, 1), starts(), 3, schedule, generator=seeded())
+        assert torch.equal(x, expected) == same
+
+
+@pytest.mark.parametrize("constant", [0.5, torch.tensor(0.5), np.float64(0.5)])
+def test_a_constant_stands_for_every_step(constant) -> None:
+    """Plain numbers, and tensors and arrays without a dimension."""
+    assert step_sizes(constant, 3) == [0.5] * 3 and step_sizes(constant, 0) == []
+    assert step_sizes(constant, np.int64(2)) == [0.5] * 2
+
+
+BAD = {
+    "zero": ({"step_size": 0}, ValueError, "step_size is 0 at step 0; it must be finite and pos"),
+    "negative": ({"step_size": -0.1}, ValueError, "step_size is -0.1 at step 0"),
+    "nan": ({"step_size": math.nan}, ValueError, "step_size is nan at step 0"),
+    "inf": ({"step_size": math.inf}, ValueError, "step_size is inf at step 0"),
+    "text": ({"step_size": "0.1"}, TypeError, "step_size is '0.1'; it must be a positive number"),
+    "digits": ({"step_size": "111"}, TypeError, "step_size is '111'; it must be a positive number"),
+    "none": ({"step_size": None}, TypeError, "step_size is None at step 0; it must be a positive"),
+    "matrix": ({"step_size": np.ones((3, 2))}, TypeError, "step_size is array"),
+    "runs out": ({"step_size": [0.1] * 2}, ValueError, "step_size has 2 entries for n_steps = 3"),
+    "empty": ({"step_size": []}, ValueError, "step_size has 0 entries for n_steps = 3"),
+    "later": ({"step_size": [0.1, 0.1, 0.0]}, ValueError, "step_size is 0.0 at step 2"),
+    "function": ({"step_size": lambda k: 0.2 - 0.1 * k}, ValueError, "step_size is 0.0 at step 2"),
+    "returns none": ({"step_size": lambda k: None}, TypeError, "step_size is None at step 0"),
+    "unused": ({"step_size": -1.0, "n_steps": 0}, ValueError, "step_size is -1.0 at step 0"),
+    "-1 steps": ({"n_steps": -1}, ValueError, "n_steps is -1; it must be a whole number, 0 or"),
+    "1.5 steps": ({"n_steps": 1.5}, TypeError, "n_steps is 1.5; it must be a whole number"),
+    "True steps": ({"n_steps": True}, TypeError, "n_steps is True; it must be a whole number"),
+    "integers": ({"x0": torch.ones(3, 1, dtype=torch.int64)}, TypeError, "x0 is a tensor of torch"),
+    "array": ({"x0": np.ones((3, 1))}, TypeError, "x0 is ndarray; it must be a floating-point"),
+    "1-D": ({"x0": torch.ones(3)}, ValueError, "x0 has shape (3,); it must be (n, d)"),
+    "no particles": ({"x0": torch.ones(0, 1)}, ValueError, "x0 has shape (0, 1); it must be"),
+    "no columns": ({"x0": torch.ones(3, 0)}, ValueError, "x0 has shape (3, 0); it must be"),
+    "x0 nan": ({"x0": torch.tensor([[0.0], [math.nan]])}, ValueError, "x0 holds NaN or infinity"),
+    "x0 inf": ({"x0": torch.tensor([[-math.inf]])}, ValueError, "x0 holds NaN or infinity"),
+    "column": (
+        {"energy": lambda x: x**2},
+        ValueError,
+        "energy returned shape (5, 1) for particles of shape (5, 1); it must return a tensor of"
+        " shape (5,).",
+    ),
+    "scalar": ({"energy": lambda x: (x**2).sum()}, ValueError, "energy returned shape () for"),
+    "float": ({"energy": lambda x: 1.0}, ValueError, "energy returned float for particles of"),
+    "detached": (
+        {"energy": lambda x: (x.detach() ** 2).sum(-1)},
+        ValueError,
+        "energy returned values without a gradient in x; it must be differentiable in x",
+    ),
+    "of parameters only": (
+        {"energy": lambda x: torch.ones(5, requires_grad=True) * 2},
+        ValueError,
+        "energy returned values without a gradient in x",
+    ),
+}
+
+
+@SAMPLERS
+@pytest.mark.parametrize("change, error, message", BAD.values(), ids=BAD)
+def test_a_bad_argument_is_named(sampler, change, error, message) -> None:
+    """The message begins with the argument, says what came and what must come."""
+    good = {"energy": quadratic(0, 1), "x0": starts(), "n_steps": 3, "step_size": 0.1}
+    sampler(**good)
+    with pytest.raises(error, match="^" + re.escape(message)):
+        sampler(**(good | change))
+
+
+# --- divergence -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sd, s", [(0.5, 0.6), (1.0, 2.5), (2.0, 30.0)])
+def test_too_large_a_step_raises_with_the_bound_2_over_curvature(sd, s) -> None:
+    """Beyond s = 2σ² the chain blows up; the error gives that bound and the first bad step."""
+    x0, bound = starts(), 1e6 * (1 + starts().abs())
+    with pytest.raises(DivergenceError, match=f"s = {s:.3g} must stay below 2/curv") as caught:
+        langevin_monte_carlo(quadratic(0, sd), x0, 1000, s, generator=seeded())
+    said = re.search(r"2/curvature of the energy, which is ([\d.]+) there\.$", str(caught.value))
+    assert float(said[1]) == pytest.approx(2 * sd**2, rel=0.01)
+    k = caught.value.step
+    assert f"diverged at step {k}: particle " in str(caught.value)
+    path = langevin_monte_carlo(
+        quadratic(0, sd), x0, k - 1, s, generator=seeded(), return_trajectory=True
+    )
+    assert ((path - x0).abs() <= bound).all()
+    langevin_monte_carlo(quadratic(0, sd), x0, 1000, 0.9 * 2 * sd**2, generator=seeded())
+
+
+@SAMPLERS
+@pytest.mark.parametrize("start, step", [(0.0, 10), (1.0, 20), (-3.0, 39)])
+def test_the_bound_is_a_million_of_the_starting_scale(sampler, start, step) -> None:
+    """Falling by 1.05e5 a step along a slope, |x − x0| passes 10⁶ (1 + |x0|) at a known step."""
+    x0 = torch.tensor([[start]], dtype=torch.float64)
+    with pytest.raises(DivergenceError, match="no finite integral") as caught:
+        sampler(lambda x: 1.05e5 * x.sum(-1), x0, 100, 1.0, generator=seeded())
+    assert caught.value.step == step
+
+
+def test_an_energy_unbounded_below_is_said_to_be_one() -> None:
+    """f = −x² has curvature −2: no step size helps."""
+    with pytest.raises(
+        DivergenceError,
+        match=r"does not bend upwards there \(curvature -2\): e\^\(-f\) may have no",
+    ):
+        langevin_monte_carlo(lambda x: -(x**2).sum(-1), starts(), 1000, 0.1, generator=seeded())
+
+
+@SAMPLERS
+def test_a_gradient_that_is_no_number_is_reported(sampler) -> None:
+    """√x has none below 0: the particle that stands there is named, even if MALA would not move."""
+    x0 = torch.tensor([[9.0], [-4.0]], dtype=torch.float64)
+    with pytest.raises(
+        DivergenceError, match=r"step 1: particle 1 went from \[-4.0\] to .* gradient \[nan\]"
+    ) as caught:
+        sampler(lambda x: x.sqrt().sum(-1), x0, 5, 0.1, generator=seeded())
+    assert caught.value.step == 1
+    assert torch.equal(sampler(lambda x: x.sqrt().sum(-1), x0, 0, 0.1), x0)
+
+
+def test_mala_refuses_moves_to_where_the_energy_is_no_number() -> None:
+    """Gamma(2) has f = x − log x, NaN below 0: particles stay positive, mean and variance 2.
+
+    Its fourth central moment is 24, so the variance has standard error √((24 − 4)/n).
+    """
+    x0 = -torch.rand(N, 2, generator=seeded(1), dtype=torch.float64).log().sum(1, keepdim=True)
+    x = mala(lambda x: (x - x.log()).sum(-1), x0, 10, 0.5, generator=seeded(2))
+    assert (x > 0).all() and (x != x0).double().mean() > 0.5
+    assert abs(x.mean() - 2) < 5 * math.sqrt(2 / N)
+    assert abs(x.var() - 2) < 5 * math.sqrt(20 / N)
