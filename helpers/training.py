@@ -169,6 +169,8 @@ def fit_energy_as_published(
         each epoch.
     """
     samples = as_samples(samples)
+    if samples.shape[1] != 1:
+        raise ValueError(f"samples has shape {tuple(samples.shape)}; it must be (n,) or (n, 1).")
     generator = torch.Generator().manual_seed(seed)
     model = article_net(generator)
     optimiser = torch.optim.Adam(model.parameters(), lr=0.001)

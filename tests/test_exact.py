@@ -229,8 +229,8 @@ def test_kl_refuses_a_grid_that_cuts_off_mass() -> None:
 
 
 def test_cdf_runs_from_0_to_1() -> None:
-    """It is Φ up to the O(h²) of the trapezoid rule, h²/12 · max|φ'| and higher orders."""
-    value = cdf(CENTRED.exp(), X)
+    """Scaled, it is Φ up to the O(h²) of the trapezoid rule, h²/12 · max|φ'| and higher orders."""
+    value = cdf(3 * CENTRED.exp(), X)
     assert (value[0].item(), value[-1].item()) == (0, 1)
     h = 24 / 1200
     assert np.abs(value.numpy() - norm.cdf(X.numpy())).max() < 1.01 * h**2 / 12 * norm.pdf(1)
@@ -407,11 +407,11 @@ def test_mala_kernel_accepts_as_often_as_the_formula_says(a) -> None:
 
     The probability min(1, ·) has a kink on the diagonal, hence an error of the order of h².
     """
-    x, h, sd = grid(-14, 14, 1401), 0.02, 1.3
+    x, h, sd = grid(-14, 14, 701), 0.04, 1.3
     energy, s = quadratic(0, sd), a * sd**2
     stays = (mala_kernel(energy, x, s) - langevin_kernel(energy, x, s)).diagonal() * h
     acceptance = 1 - (log_density(energy, x).exp() * stays).sum().item() * h
-    assert acceptance == pytest.approx(2 / math.pi * math.atan((2 / a) ** 1.5), abs=2e-4)
+    assert acceptance == pytest.approx(2 / math.pi * math.atan((2 / a) ** 1.5), abs=5e-4)
 
 
 def test_law_with_mala_kernel_goes_to_the_target() -> None:

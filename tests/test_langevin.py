@@ -232,6 +232,13 @@ def test_sample_works_in_two_dimensions_and_touches_nothing() -> None:
     assert not torch.equal(first, second) and torch.equal(before, torch.get_rng_state())
 
 
+def test_sample_finds_its_step_where_jumps_do_not_help() -> None:
+    """A target of a twentieth of the data's width refuses s = 0.1; steered, MALA reaches it."""
+    data = torch.randn(300, 2, generator=seeded(1), dtype=torch.float64)
+    x = sample(quadratic(0, 0.05), 2000, data=data, generator=seeded(2))
+    assert covariance_is(x, 0.05**2 * torch.eye(2, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("n", [0, -1, 1.5, True, "3"])
 def test_sample_refuses_a_bad_number(n) -> None:
     """n must be a whole number, 1 or more; data are checked by as_samples."""
@@ -292,6 +299,7 @@ def test_a_network_keeps_its_gradients_and_the_chain_keeps_no_graph(sampler) -> 
     with torch.no_grad():
         again = sampler(net, x0, 3, 0.1, generator=seeded(), return_trajectory=True)
     assert torch.equal(path, again) and torch.is_grad_enabled()
+    assert not any(value.requires_grad for value in energy_and_gradient(net, x0))
     net.requires_grad_(False)
     frozen = sampler(net, path[-1], 3, 0.1, generator=seeded())
     assert frozen.shape == x0.shape

@@ -95,6 +95,11 @@ def test_bad_data_are_named(recipe, samples, message):
         recipe(torch.tensor(samples, dtype=torch.float64))
 
 
+def test_the_published_network_takes_one_dimension():
+    with pytest.raises(ValueError, match=r"samples has shape \(3, 2\)"):
+        training.fit_energy_as_published(torch.arange(6.0).view(3, 2))
+
+
 def test_plain_chains_that_diverge_say_so():
     """The net's energy is steep enough for s = 0.1 once a mode is narrow and lr is large."""
     narrow = densities.mixture([0.5, 0.5], [-1.0, 1.0], [0.001, 0.001])
