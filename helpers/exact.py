@@ -64,10 +64,10 @@ def log_density(energy: Energy, x: Tensor, *, restricted: bool = False) -> Tenso
 
 
 def outer_slopes(energy: Energy, *, far: float = 1e4) -> tuple[float, float]:
-    """Return how steeply f rises outwards at −far and at far; Z < ∞ needs both to be positive.
+    """Return how steeply f rises outwards at −far and at far.
 
-    Units: energy per unit of x. For a network with linear tails the slopes out there are those
-    of its tails, and the condition is also sufficient.
+    Units: energy per unit of x. Where f is linear beyond ±far, as a LeakyReLU network is, Z < ∞
+    if and only if both are positive; for other tails the two numbers decide nothing.
     """
     _, slope = energy_and_gradient(energy, torch.tensor([[-far], [far]], dtype=torch.float64))
     return -slope[0].item(), slope[1].item()

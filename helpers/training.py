@@ -117,7 +117,7 @@ def fit_energy(
 
 
 def batches(data: Tensor, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield shuffled batches of min(size, n) rows without end; each epoch sees a row once."""
+    """Yield shuffled batches of min(size, n) rows without end; a smaller last one is dropped."""
     size = min(size, len(data))
     while True:
         order = torch.randperm(len(data), generator=generator)
