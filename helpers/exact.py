@@ -7,6 +7,7 @@ are natural, so KL is in nats.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from helpers.langevin import StepSize, energy_and_gradient, step_sizes
 
 CUT_OFF = 1e-9
 """The largest probability that a grid may leave outside."""
+
+TINY = -700.0
+"""Densities below e^−700 are raised to that: nothing is lost, and subnormal numbers are slow."""
 
 
 def grid(low: float, high: float, n: int = 2001) -> Tensor:
@@ -98,9 +102,9 @@ def kl(log_p: Tensor, log_q: Tensor, x: Tensor) -> float:
 
 
 def cdf(p: Tensor, x: Tensor) -> Tensor:
-    """Return the distribution function of the density p on the grid, scaled to end at 1."""
+    """Return the distribution functions of densities p (…, m) on the grid, scaled to end at 1."""
     mass = torch.cumulative_trapezoid(p, x)
-    return torch.cat([torch.zeros_like(x[:1]), mass / mass[-1]])
+    return torch.cat([torch.zeros_like(p[..., :1]), mass / mass[..., -1:]], -1)
 
 
 def w1(samples: np.ndarray | Tensor, log_p: Tensor, x: Tensor) -> float:
@@ -118,10 +122,16 @@ def w1(samples: np.ndarray | Tensor, log_p: Tensor, x: Tensor) -> float:
     samples = as_samples(samples)
     if samples.shape[1] != 1:
         raise ValueError(f"samples has shape {tuple(samples.shape)}; it must be (n,) or (n, 1).")
-    samples = samples.flatten().sort().values
-    below = torch.searchsorted(samples, x, right=True).double() / len(samples)
-    beyond = (x[0] - samples).clamp(min=0).mean() + (samples - x[-1]).clamp(min=0).mean()
-    return (integrate((below - cdf(log_p.exp(), x)).abs(), x) + beyond).item()
+    return w1_of_rows(samples.T, cdf(log_p.exp(), x), x).item()
+
+
+def w1_of_rows(samples: Tensor, distribution: Tensor, x: Tensor) -> Tensor:
+    """Return the W₁ of each row of samples (rows, n) to one distribution function (m,), (rows,)."""
+    ordered = samples.sort().values
+    points = x.expand(len(ordered), -1).contiguous()
+    below = torch.searchsorted(ordered, points, right=True).double() / ordered.shape[1]
+    beyond = (x[0] - ordered).clamp(min=0).mean(1) + (ordered - x[-1]).clamp(min=0).mean(1)
+    return integrate((below - distribution).abs(), x) + beyond
 
 
 def w1_of_laws(p: Tensor, q: Tensor, x: Tensor) -> float:
@@ -154,19 +164,28 @@ def uniform_law(low: float, high: float, x: Tensor) -> Tensor:
 
 def langevin_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
     """Return q[i, j], the density at x_j of one plain Langevin step of size s from x_i, (m, m)."""
-    _, gradient = energy_and_gradient(energy, x.unsqueeze(-1))
-    mean = x - s * gradient.squeeze(-1)
-    return torch.exp(-((x - mean[:, None]) ** 2) / (4 * s)) / math.sqrt(4 * math.pi * s)
+    return _log_langevin_kernel(energy, x, s).clamp_(min=TINY).exp_()
 
 
 def mala_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
-    """Return the law of one MALA step from x_i, (m, m); rejected mass stays on the diagonal."""
-    q = langevin_kernel(energy, x, s)
+    """Return the law of one MALA step from x_i, (m, m); rejected mass stays on the diagonal.
+
+    What moves from x_i to x_j is q[i, j] A = min(p_i q[i, j], p_j q[j, i]) / p_i.
+    """
     with torch.no_grad():
-        log_flow = -energy(x.unsqueeze(-1))[:, None] + q.log()
-    moves = q * torch.exp(log_flow.T - log_flow).nan_to_num(0.0).clamp(max=1)
+        f = energy(x.unsqueeze(-1))[:, None]
+    log_flow = _log_langevin_kernel(energy, x, s) - f
+    moves = torch.minimum(log_flow, log_flow.T).add_(f).clamp_(min=TINY).exp_()
     h = x[1] - x[0]
-    return moves + torch.diag((1 - moves.sum(1) * h) / h)
+    moves.diagonal().add_((1 - moves.sum(1) * h) / h)
+    return moves
+
+
+def _log_langevin_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
+    """Return log q[i, j] of a plain Langevin step."""
+    _, gradient = energy_and_gradient(energy, x.unsqueeze(-1))
+    mean = x - s * gradient.squeeze(-1)
+    return (x - mean[:, None]).square_().div_(-4 * s).sub_(math.log(4 * math.pi * s) / 2)
 
 
 def law(
@@ -187,19 +206,28 @@ def law(
     Raises:
         ValueError: if the grid is too narrow or too coarse to keep the mass at 1 within 10⁻⁶.
     """
+    steps = step_sizes(step_size, n_steps)
+    return torch.stack(list(iterate_law(p0, energy, x, steps, kernel=kernel)))
+
+
+def iterate_law(
+    p0: Tensor, energy: Energy, x: Tensor, steps: Sequence[float], *, kernel=None
+) -> Iterator[Tensor]:
+    """Yield the exact law before the first and after every step; otherwise as ``law``."""
     h = x[1] - x[0]
-    laws, known = [p0], None
-    for k, s in enumerate(step_sizes(step_size, n_steps)):
+    p, known = p0, None
+    yield p
+    for k, s in enumerate(steps):
         if s != known:
-            matrix, known = (kernel or langevin_kernel)(energy, x, s) * h, s
-        laws.append(laws[-1] @ matrix)
-        mass = laws[-1].sum() * h
+            matrix, known = (kernel or langevin_kernel)(energy, x, s), s
+        p = p @ matrix * h
+        mass = p.sum() * h
         if not abs(mass - 1) <= 1e-6:
             raise ValueError(
                 f"x holds a mass of {mass:.6f} at step {k + 1}; the grid must be wide enough for"
                 " every step, and finer than √(2s), to keep it at 1."
             )
-    return torch.stack(laws)
+        yield p
 
 
 def _check_tails(log_p: Tensor, x: Tensor) -> None:
