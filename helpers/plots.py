@@ -52,6 +52,66 @@ def histogram(
     ax.hist(values, bins=bins, density=True, color=color, label=label, edgecolor="none", **options)
 
 
+def put_line(ax: Axes, name: str, x: Sequence[float], y: Sequence[float], **options) -> None:
+    """Draw the moving line of that name (its label, if options give none), or move it."""
+    for line in ax.lines:
+        if line.get_gid() == name:
+            line.set_data(x, y)
+            return
+    ax.plot(x, y, gid=name, animated=True, **{"label": name, **options})
+
+
+def put_bars(ax: Axes, name: str, heights: np.ndarray, edges: np.ndarray, **options) -> None:
+    """Draw the moving histogram of that name from its heights and edges, or move it."""
+    for bars in ax.patches:
+        if bars.get_gid() == name:
+            bars.set_data(heights, edges)
+            return
+    ax.stairs(heights, edges, fill=True, gid=name, animated=True, label=name, **options)
+
+
+def put_title(ax: Axes, title: str) -> None:
+    """Give axes a title that moves with their lines."""
+    ax.set_title(title, animated=True)
+
+
+def put_legends(*axes: Axes, **options) -> None:
+    """Give each of the axes a legend, unless it has one."""
+    for ax in axes:
+        if ax.get_legend() is None:
+            ax.legend(**{"loc": "upper right", "fontsize": 11, **options})
+
+
+class Screen:
+    """Takes pictures of a figure: moving artists are drawn over a frame that is kept.
+
+    The frame (axes, ticks, legends) takes most of the time; it is drawn again when a limit changes.
+    """
+
+    def __init__(self, figure: Figure):
+        self.figure = figure
+        self.canvas = FigureCanvasAgg(figure)
+        self.limits: list[tuple[float, ...]] | None = None
+
+    def picture(self) -> Image.Image:
+        """Return the figure as it is now."""
+        limits = [ax.axis() for ax in self.figure.axes]
+        if limits != self.limits:
+            self.canvas.draw()
+            self.frame, self.limits = self.canvas.copy_from_bbox(self.figure.bbox), limits
+        self.canvas.restore_region(self.frame)
+        for ax in self.figure.axes:
+            for artist in (*ax.patches, *ax.lines, ax.title):
+                if artist.get_animated():
+                    ax.draw_artist(artist)
+        return rgb(self.canvas)
+
+
+def rgb(canvas: FigureCanvasAgg) -> Image.Image:
+    """Return what is drawn on a canvas."""
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+
+
 def trajectories(ax: Axes, trajectory: Tensor, *, n: int = 60) -> None:
     """Draw the first n particles of a trajectory (n_steps + 1, ·, 1) against the step number."""
     ax.plot(trajectory[:, :n, 0], color=PARTICLES, linewidth=0.8, alpha=0.6)
@@ -92,7 +152,7 @@ def flow_frames(
         below.set(xlabel="x", yticks=[], xlim=window)
         below.spines["left"].set_visible(False)
         canvas.draw()
-        frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
+        frames.append(rgb(canvas))
     return frames
 
 

@@ -1,0 +1,123 @@
+"""How quickly the panels follow, in a real browser: from a key pressed to the new picture shown.
+
+python tests/panel_latency.py
+python tests/panel_latency.py --json latency.json
+
+For each panel its slider is moved 40 times by key, then dragged to and fro for two seconds; printed
+are the median, the 95 % quantile and the longest of the 40 times, and how long after the release
+the last picture came. The row ``echo`` is a bare slider whose kernel answers with its value: the
+floor. Milliseconds.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Page
+
+from browser import LivePanel, find_browser, jupyter_lab, new_page, run_all
+
+SETUP = """\
+import ipywidgets as widgets
+import torch
+from helpers import densities, exact, panels, plots
+
+torch.set_num_threads(1)
+plots.use_style()
+target = densities.gaussian(5.0, 1.0)
+x = exact.grid(-5, 20, 501)
+bells = {"a bell": densities.gaussian(5.0, 2.8).log_prob(x).exp()}
+energies = {"exact": densities.energy_of(target)}"""
+ECHO = """\
+slider, answer = widgets.IntSlider(50), widgets.HTML("50")
+slider.observe(lambda change: answer.set_trait("value", str(change.new)), "value")
+row = widgets.HBox([widgets.BoundedIntText(description="echo"), slider]).add_class("course-row")
+widgets.VBox([row, answer]).add_class("course-panel")"""
+SLOWEST = """\
+slow = panels.step_panel()
+slow.set(n_steps=100, target="two humps", sampler="accept/reject", schedule="s/(k + 1)")
+slow"""
+ROWS = {
+    "echo": (ECHO, "echo"),
+    "histogram": ("panels.histogram_panel()", "number of bins"),
+    "steps": ("panels.step_panel()", "step size s"),
+    "steps, slowest choices": (SLOWEST, "step size s"),
+    "penalty": ("panels.penalty_panel(bells, target, x)", "penalty α"),
+    "flow": ("panels.flow_panel(energies, target)", "step k"),
+}
+"""For each row the cell that makes the panel, and the label of the slider that is moved."""
+
+MOVES = 40
+
+
+def measure(page: Page, number: int, label: str) -> dict[str, float]:
+    """Move and drag one slider; return the times in milliseconds."""
+    panel = LivePanel(page, number)
+    handle = panel.row(label).locator("[role=slider]")
+    for move in range(MOVES + 1):  # the first one is not counted
+        handle.focus()
+        page.keyboard.press("ArrowRight" if move < MOVES / 2 else "ArrowLeft")
+        page.wait_for_function(
+            "([root, n]) => root.seen.shown.length > n", arg=[panel.root.element_handle(), move]
+        )
+        page.wait_for_timeout(50)
+    times = sorted(shown - pressed for pressed, shown in panel.seen["shown"][1:])
+    return {
+        "median_ms": statistics.median(times),
+        "p95_ms": statistics.quantiles(times, n=20)[-1],
+        "max_ms": times[-1],
+        "settle_ms": settle(page, panel, label),
+    }
+
+
+def settle(page: Page, panel: LivePanel, label: str) -> float:
+    """Drag the slider to and fro for two seconds; return how long the last picture took after."""
+    box: Any = panel.row(label).locator(".noUi-base").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    knob: Any = panel.row(label).locator("[role=slider]").bounding_box()
+    page.mouse.move(knob["x"] + knob["width"] / 2, middle)
+    page.mouse.down()
+    for move in range(120):
+        share = abs(move % 60 - 30) / 30
+        page.mouse.move(box["x"] + box["width"] * (0.1 + 0.8 * share), middle)
+        page.wait_for_timeout(1000 / 60)
+    page.mouse.up()
+    page.wait_for_timeout(1500)
+    seen = panel.seen
+    return max(0.0, seen["shown"][-1][1] - seen["released"])
+
+
+def write(path: Path) -> None:
+    """Write a notebook that shows all the panels."""
+    cells = [new_code_cell(source) for source in (SETUP, *(cell for cell, _ in ROWS.values()))]
+    nbformat.write(new_notebook(cells=cells), path)
+
+
+def main() -> None:
+    """Measure every row; print a table, and write it where the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there, too")
+    file = parser.parse_args().json
+    if find_browser() is None:
+        raise SystemExit("no Chromium or Chrome on the PATH")
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, jupyter_lab(Path(folder)) as (url, _):
+        write(Path(folder) / "course" / "notebooks" / "panels.ipynb")
+        with new_page() as page:
+            run_all(page, url.format("panels"))
+            print(f"{'panel':24}{'median':>8}{'95 %':>8}{'longest':>9}{'settled':>9}")
+            for number, (name, (_, label)) in enumerate(ROWS.items()):
+                times = measure(page, number, label)
+                rows.append({"panel": name, **{key: round(ms, 1) for key, ms in times.items()}})
+                print(f"{name:24}", *(f"{ms:8.0f}" for ms in times.values()), flush=True)
+    if file:
+        file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
