@@ -332,7 +332,7 @@ def langevin_step(answer: object, *, seed: int = 0) -> str:
         raise Wrong(f"Mean of the noise: expected 0.000, found {mean:.3f}.")
     return (
         "Repeated, this step samples e^(−f) up to a bias of the size of s, for every energy and"
-        " without Z. All of this course's samplers are built on it."
+        " without Z. The course's samplers are built on it."
     )
 
 
@@ -379,7 +379,7 @@ def largest_step(answer: object) -> str:
 
     Within 1 %, for derivatives by differences. On a Gaussian it is 2σ², exactly the limit.
     """
-    x = exact.grid(-6, 12, 3601)
+    x = exact.grid(-9, 15, 4801)
     narrow = densities.mixture([0.8, 0.2], [0.0, 6.0], [1.2, 0.3])
     bell, humps = densities.energy_of(densities.gaussian(3.0, 0.5)), densities.energy_of(narrow)
     steepest = _curvature(humps, x).max().item()
@@ -572,8 +572,8 @@ def train_step(answer: object, *, seed: int = 0) -> str:
         last = _judge_update(change, last, theta, real, (before, after), s)
         chains = after
     return (
-        "Gradient forgotten, chains kept, samples held fixed, data minus model. None of these"
-        " four raises an error when it is missing: only a referee sees it."
+        "Gradient forgotten, chains kept, samples held fixed, data minus model. None of the"
+        " four raises an error when it is missing."
     )
 
 
