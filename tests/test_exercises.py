@@ -329,7 +329,7 @@ RIGHT: dict[str, list[Answer]] = {
     "schedule_for_three": [lambda k: 9 / (k + 1), lambda k: 9 * torch.tensor(0.8) ** k],
     "penalised_optimum": [
         asked_for,
-        lambda p, q, a: (0.5 - (p / (p + q)).numpy()[::-1])[::-1] / a,
+        lambda p, q, a: ((0.5 - (p / (p + q)).numpy()) / a)[::-1].copy()[::-1],
     ],
     "train_step": [update(), update(start=torch.clone), update_as_in_fit_energy],
     "persistent": [keep(), Persistent],
@@ -424,6 +424,7 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("stationary_variance", lambda s, sd: sd**2 / (1 - s / 2), "taken to be s"),
     ("stationary_variance", lambda s, sd: 1 / (1 - s / sd**2 / 2), "factor σ² is missing"),
     ("stationary_variance", lambda s, sd: 7, "s = 3.0, σ = 2.0: expected 6.400, found 7.000"),
+    ("stationary_variance", lambda s, sd: 6.4, "s = 0.7, σ = 1.5: expected 2.664"),
     ("largest_step", limit(lambda c: 1 / c.max()), "factor 2 is missing"),
     ("largest_step", limit(torch.max), "limit is 2 over it"),
     ("largest_step", whole_variance, "variance of the whole"),
@@ -451,6 +452,7 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("train_step", update(start=lambda z: z.roll(200, 0)), "restarted"),
     ("train_step", update(polluted=True), "sampler's own backward"),
     ("train_step", update(move=False), "chains do not move"),
+    ("train_step", lambda *a: update()(*a).requires_grad_(), "carries its graph"),
     ("train_step", update(step=False), "weights do not move"),
     ("train_step", update(drift=-1), "chains climb"),
     ("train_step", update(drift=1 / 400), "too small by their number"),
@@ -540,6 +542,9 @@ def test_what_is_no_answer_gets_one_clear_sentence(check: str) -> None:
     def fails(*arguments):
         raise ZeroDivisionError("by nothing\nat all")
 
+    def lacks(*arguments):
+        raise NotImplementedError("no kernel")
+
     assert said(check, stub) == f"Not done yet. Exercise 0.0: do {check}."
     assert said(check, None) == said(check, ...) == "Not done yet. Fill in the stub above."
     assert said(check, "f") == (
@@ -548,6 +553,7 @@ def test_what_is_no_answer_gets_one_clear_sentence(check: str) -> None:
     assert said(check, fails) == (
         "Not right yet. Your function raised ZeroDivisionError: by nothing"
     )
+    assert "raised NotImplementedError: no kernel" in said(check, lacks)
     for value in ("text", object(), torch.zeros(3, 3), [1, [2, 3]]):
         verdict = said(check, lambda *arguments, value=value: value)
         assert verdict.startswith(("Not right yet. Your function should", "Not right yet. Return"))
@@ -558,6 +564,17 @@ def test_what_is_no_answer_gets_one_clear_sentence(check: str) -> None:
 def test_a_square_from_a_row_and_a_column_is_explained() -> None:
     verdict = said("langevin_step", lambda f, x, s, g: x + torch.randn(len(x)))
     assert verdict.endswith("filled in a square.")
+
+
+def test_a_verdict_repeats_even_if_the_answer_uses_the_global_random_state() -> None:
+    def loud(energy, x, s, generator):
+        return step_global(energy, x, s, generator)[:, None] + torch.randn(x.shape)
+
+    verdicts = set()
+    for seed in range(3):
+        torch.manual_seed(seed)
+        verdicts.add(said("langevin_step", loud))
+    assert len(verdicts) == 1 and "Variance of the noise: expected" in verdicts.pop()
 
 
 @pytest.mark.parametrize("check", SEEDED)
