@@ -129,8 +129,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="notebook", help="for example 02_nll_gradient")
     names = parser.parse_args().names
-    for name in names or PATHS:
-        refresh(PATHS[Path(name).stem])
+    stems = [Path(name).stem for name in names]
+    if unknown := [stem for stem in stems if stem not in PATHS]:
+        parser.error(f"there is no notebook {unknown[0]}; there are {', '.join(PATHS)}")
+    for stem in stems or PATHS:
+        refresh(PATHS[stem])
     if not names:
         write_figures(FIGURES)
 
