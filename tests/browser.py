@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+TOO_LONG = """seconds => new Promise((_, reject) => setTimeout(
+    () => reject(new Error(`the notebook was not done after ${seconds} s`)), 1000 * seconds))"""
 RUN_ALL = """async () => {
     const panel = window.jupyterapp.shell.currentWidget;
     await panel.context.ready;
@@ -125,10 +127,7 @@ def run_all(page: Page, url: str) -> list[dict[str, Any]]:
     """
     page.goto(url)
     page.wait_for_function("window.jupyterapp && window.jupyterapp.shell.currentWidget?.context")
-    page.set_default_timeout(180_000)
-    cells = page.evaluate(RUN_ALL)
-    page.set_default_timeout(30_000)
-    return cells
+    return page.evaluate(f"Promise.race([({RUN_ALL})(), ({TOO_LONG})(180)])")
 
 
 def complaints(page: Page) -> list[str]:
@@ -163,6 +162,10 @@ class LivePanel:
         self.root = page.locator(".course-panel").nth(number)
         self.root.wait_for()
         self.root.scroll_into_view_if_needed()
+        sources = [""]
+        while sources[-1] != self.source:  # pictures of what the cells did may still come
+            sources.append(self.source)
+            page.wait_for_timeout(300)
         self.root.evaluate(WATCH)
 
     @property
@@ -202,18 +205,24 @@ class LivePanel:
         radio = field.get_attribute("type") == "radio"
         return field.evaluate("e => e.parentElement.innerText") if radio else field.input_value()
 
-    def at_end(self, label: str) -> bool:
-        """Say whether a number cannot be made any larger."""
-        field = self.row(label).locator("input[type=number]")
-        return field.count() > 0 and field.get_attribute("max") == field.input_value()
+    def at_end(self, label: str, end: str = "max") -> bool:
+        """Say whether a control has a slider, and it is at its end (or at its "min")."""
+        slider = self.row(label).locator("[role=slider]")
+        ends = ("aria-valuenow", f"aria-value{end}")
+        return slider.count() > 0 and len({slider.get_attribute(name) for name in ends}) == 1
 
-    def press(self, control: Locator, key: str) -> str:
-        """Press a key on a control, wait for the picture that follows, return its alternative."""
-        before = self.source
-        control.focus()
-        self.page.keyboard.press(key)
-        self.page.wait_for_function(
-            "([root, before]) => root.querySelector('img').src != before",
-            arg=[self.root.element_handle(), before],
-        )
-        return self.alternative
+    def tells(self, label: str) -> bool:
+        """Say whether the picture's text alternative names the value that a control shows."""
+        return any(f" {label} {self.shown(label)}{end}" in self.alternative for end in ";.")
+
+    def wait_until(self, condition: Callable[[], object], *, seconds: float = 20) -> None:
+        """Wait until a condition holds.
+
+        Raises:
+            TimeoutError: if it does not in time.
+        """
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError(f"nothing came of it; the panel says: {self.alternative}")
+            self.page.wait_for_timeout(20)

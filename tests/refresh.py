@@ -1,7 +1,7 @@
 """Run notebooks and store them in one canonical form; without names, all of them and the figures.
 
 python tests/refresh.py
-python tests/refresh.py 02_nll_gradient 04_energy_based_model
+python tests/refresh.py 02_nll_gradient 03_solutions
 """
 
 import argparse
@@ -21,6 +21,12 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 FIGURES = ROOT / "figures"
+PATHS = {
+    path.stem: path
+    for folder in (".", "solutions")
+    for path in sorted((NOTEBOOKS / folder).glob("*.ipynb"))
+}
+"""Every notebook by its name: the lessons, then the solutions where they are."""
 CELL_TIMEOUT = 120
 """Seconds a cell may take: as many as pyproject.toml gives it in the tests."""
 
@@ -123,9 +129,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="notebook", help="for example 02_nll_gradient")
     names = parser.parse_args().names
-    paths = [NOTEBOOKS / f"{Path(name).stem}.ipynb" for name in names]
-    for path in paths or sorted(NOTEBOOKS.glob("*.ipynb")):
-        refresh(path)
+    stems = [Path(name).stem for name in names]
+    if unknown := [stem for stem in stems if stem not in PATHS]:
+        parser.error(f"there is no notebook {unknown[0]}; there are {', '.join(PATHS)}")
+    for stem in stems or PATHS:
+        refresh(PATHS[stem])
     if not names:
         write_figures(FIGURES)
 

@@ -12,14 +12,12 @@ from nbconvert.filters import markdown2html
 from nbformat import NotebookNode
 from nbval.plugin import comment_markers, metadata_tags
 
-from refresh import NOTEBOOKS, ROOT, WIDGET_VIEW, canonical
+from refresh import PATHS, ROOT, WIDGET_VIEW, canonical
 
 README = ROOT / "README.md"
 MAX_LINES = 25
 
-every_notebook = pytest.mark.parametrize(
-    "path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem
-)
+every_notebook = pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 
 
 def code_cells(path: Path) -> list[NotebookNode]:
@@ -85,7 +83,7 @@ def test_code_cells_are_short(path: Path) -> None:
     assert not long
 
 
-@pytest.mark.parametrize("page", [README, *sorted(NOTEBOOKS.glob("*.ipynb"))], ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", [README, *PATHS.values()], ids=lambda p: p.stem)
 def test_images_have_a_text_and_links_an_end(page: Path) -> None:
     html = markdown(page)
     assert not [image for image in html("img") if not image.get("alt", "").strip()]
