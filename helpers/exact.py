@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from helpers.chains import StepSize, step_sizes
 from helpers.densities import Energy, as_samples
-from helpers.langevin import StepSize, energy_and_gradient, step_sizes
+from helpers.langevin import energy_and_gradient
 
 CUT_OFF = 1e-9
 """The largest probability that a grid may leave outside."""
