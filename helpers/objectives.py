@@ -90,10 +90,12 @@ def from_noise(
 ) -> Negatives:
     """Return short runs: one chain for each row of the batch, started from U(low, high).
 
-    One dimension (Nijkamp, Hill, Zhu & Wu 2019).
+    One dimension (Nijkamp, Hill, Zhu & Wu 2019); a batch of another shape raises a ValueError.
     """
 
     def negatives(energy: Energy, real: Tensor, generator: torch.Generator) -> Tensor:
+        if real.ndim != 2 or real.shape[1] != 1:
+            raise ValueError(f"real has shape {tuple(real.shape)}; runs from noise need (n, 1).")
         start = uniform(low, high, len(real), generator=generator)
         return sampler(energy, start, n_steps, step_size, generator=generator)
 
@@ -107,7 +109,7 @@ def persistent(
     *,
     sampler: Sampler = langevin_monte_carlo,
     restarts: float = 0.0,
-    box: tuple[float, float] = (0.0, 1.0),
+    box: tuple[float, float] | None = None,
 ) -> Negatives:
     """Return chains that go on from one update to the next (Tieleman 2008).
 
@@ -117,13 +119,15 @@ def persistent(
         step_size: as for the samplers.
         sampler: as in ``Sampler``.
         restarts: the probability with which a chain, before its steps, starts anew.
-        box: the interval (low, high) that it then starts from, uniformly; for d = 1.
+        box: the interval (low, high) that it then starts from, uniformly; needed for restarts.
 
     Raises:
-        ValueError: if restarts is not a probability, or d > 1 and it is not 0.
+        ValueError: if restarts is not a probability, or is not 0 with no box or with d > 1.
     """
     if not 0 <= restarts <= 1:
         raise ValueError(f"restarts is {restarts}; it must be a probability, from 0 to 1.")
+    if restarts and box is None:
+        raise ValueError(f"box is None; restarts = {restarts} needs an interval (low, high).")
     if restarts and chains.shape[1] != 1:
         raise ValueError(f"chains has shape {tuple(chains.shape)}; restarts need (m, 1).")
     state = chains.detach().clone()

@@ -170,6 +170,7 @@ def throughput() -> list[dict]:
             seconds["peer"].append(time.perf_counter() - middle)
         ours, peer = (n * steps / median(values) for values in seconds.values())
         row = {"particles": n, "ours": ours, "peer": peer, "ratio": ours / peer}
+        row["products"] = rate
         share = {
             f"{who} share": 4 * weights * v / rate for who, v in (("ours", ours), ("peer", peer))
         }
@@ -263,7 +264,9 @@ def main() -> dict[str, list[dict]]:
             f" our seconds / its {ours.seconds / best.seconds:.2f}"
         )
     speeds = throughput()
-    print(f"\nParticle-steps a second, medians of {REPEATS}, and shares of the matrix-product rate")
+    print(
+        f"\nParticle-steps a second, medians of {REPEATS}; operations a second of a matrix product"
+    )
     print_table(speeds)
     grown = growth()
     print("\nHow the sampler's seconds and peak memory grow; exponents fitted over two decades")

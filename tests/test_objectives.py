@@ -179,9 +179,13 @@ def test_every_source_uses_the_sampler_it_is_given(sampler) -> None:
 def test_bad_restarts_are_named() -> None:
     for value in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match=f"^restarts is {value}; it must be a probability"):
-            objectives.persistent(draws(5), 1, 0.1, restarts=value)
+            objectives.persistent(draws(5), 1, 0.1, restarts=value, box=BOX)
     with pytest.raises(ValueError, match=r"^chains has shape \(5, 2\); restarts need \(m, 1\)"):
-        objectives.persistent(torch.zeros(5, 2), 1, 0.1, restarts=0.1)
+        objectives.persistent(torch.zeros(5, 2), 1, 0.1, restarts=0.1, box=BOX)
+    with pytest.raises(ValueError, match=r"^box is None; restarts = 0.1 needs an interval"):
+        objectives.persistent(draws(5), 1, 0.1, restarts=0.1)
+    with pytest.raises(ValueError, match=r"^real has shape \(5, 2\); runs from noise need"):
+        objectives.from_noise(*BOX, 1, 0.1)(Spring(0.0, 1.0), torch.zeros(5, 2), seeded())
 
 
 # --- the loop ---------------------------------------------------------------------------------
