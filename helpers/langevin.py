@@ -1,4 +1,4 @@
-"""The samplers: plain Langevin Monte Carlo, MALA, and MALA with jumps.
+"""The samplers: plain Langevin Monte Carlo, Leimkuhler–Matthews, MALA, and MALA with jumps.
 
 Each takes an energy f, any callable from particles (n, d) to energies (n,), and particles x0 of
 shape (n, d); each works on x0's device in x0's dtype, never changes x0 and never touches the
@@ -6,25 +6,17 @@ global random state.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from numbers import Integral
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from helpers.chains import DivergenceError as DivergenceError
+from helpers.chains import StepSize, check_arguments, divergence, in_bounds
 from helpers.densities import Energy, as_samples
 
-StepSize = float | Sequence[float] | Callable[[int], float]
-"""A constant, one step size for each k = 0 … n_steps − 1, or a function of k."""
-
-
-class DivergenceError(RuntimeError):
-    """A chain has left every bound; ``step`` is the number of the update that did it, from 1."""
-
-    def __init__(self, message: str, step: int):
-        super().__init__(message)
-        self.step = step
+PIECE = 2048
+"""The largest number of particles whose energies are computed at once."""
 
 
 def langevin_monte_carlo(
@@ -57,15 +49,49 @@ def langevin_monte_carlo(
         TypeError, ValueError: for an argument that is not as above.
         DivergenceError: if a position or gradient is not finite or |x − x0| > 10⁶ (1 + |x0|).
     """
-    steps, x, generator = _check(x0, n_steps, step_size, generator)
+    steps, x, generator = check_arguments(x0, n_steps, step_size, generator)
     states = [x]
     previous = None
     for k, s in enumerate(steps):
         _, gradient = energy_and_gradient(energy, x)
         noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
         new = x - s * gradient + math.sqrt(2 * s) * noise
-        if not _in_bounds(new, x0):
-            raise _divergence(k, s, x0, x, gradient, new, previous)
+        if not in_bounds(new, x0):
+            raise divergence(k, s, x0, x, gradient, new, previous)
+        previous = x, gradient
+        x = new
+        if return_trajectory:
+            states.append(x)
+    return torch.stack(states) if return_trajectory else x
+
+
+def leimkuhler_matthews(
+    energy: Energy,
+    x0: Tensor,
+    n_steps: int,
+    step_size: StepSize,
+    *,
+    generator: torch.Generator | None = None,
+    return_trajectory: bool = False,
+) -> Tensor:
+    """Run X ← X − s ∇ₓf(X) + √(2s) (N_k + N_{k+1})/2: each noise is used in two steps.
+
+    At the cost of a plain Langevin step its stationary law is off by O(s²) in place of O(s), and
+    on a Gaussian, for s < 2σ², its variance is exactly σ² (Leimkuhler & Matthews 2013). X alone is
+    not a Markov chain, since N_{k+1} comes back; a run that is continued by a second call starts
+    from a fresh N. Arguments, results and errors as in ``langevin_monte_carlo``.
+    """
+    steps, x, generator = check_arguments(x0, n_steps, step_size, generator)
+    states = [x]
+    previous = None
+    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+    for k, s in enumerate(steps):
+        _, gradient = energy_and_gradient(energy, x)
+        old = noise
+        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+        new = x - s * gradient + math.sqrt(2 * s) * (old + noise) / 2
+        if not in_bounds(new, x0):
+            raise divergence(k, s, x0, x, gradient, new, previous)
         previous = x, gradient
         x = new
         if return_trajectory:
@@ -89,16 +115,16 @@ def mala(
     (Roberts & Tweedie 1996). Arguments, results and errors as in ``langevin_monte_carlo``. In a
     trajectory, a particle that was rejected stands still.
     """
-    steps, x, generator = _check(x0, n_steps, step_size, generator)
+    steps, x, generator = check_arguments(x0, n_steps, step_size, generator)
     states = [x]
     f, gradient = energy_and_gradient(energy, x)
-    if steps and not gradient.isfinite().all():
-        raise _divergence(0, steps[0], x0, x, gradient, x + 0 * gradient, None)
     previous = x
     for k, s in enumerate(steps):
+        if k == 0 and not gradient.isfinite().all():
+            raise divergence(k, s, x0, x, gradient, x + 0 * gradient, None)
         x, f, gradient, _ = mala_step(energy, x, f, gradient, s, generator)
-        if not _in_bounds(x, x0):
-            raise _divergence(k, s, x0, previous, gradient, x, None, adjusted=True)
+        if not in_bounds(x, x0):
+            raise divergence(k, s, x0, previous, gradient, x, None, adjusted=True)
         previous = x
         if return_trajectory:
             states.append(x)
@@ -195,9 +221,15 @@ def sample(
 def energy_and_gradient(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return f(x), shape (n,), and ∇ₓf(x), shape (n, d), of particles x, with no graph kept.
 
+    Many particles go in pieces of ``PIECE``, which keeps a network's layers in the cache.
+
     Raises:
         ValueError: if the energy returns another shape or is not differentiable in x.
     """
+    if len(x) > PIECE:
+        pieces = [energy_and_gradient(energy, piece) for piece in x.split(PIECE)]
+        f, gradient = zip(*pieces, strict=True)
+        return torch.cat(f), torch.cat(gradient)
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         f = energy(x)
@@ -216,99 +248,3 @@ def energy_and_gradient(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
             " (built from torch operations, nothing detached)."
         )
     return f.detach(), gradient
-
-
-def step_sizes(step_size: StepSize, n_steps: int) -> list[float]:
-    """Return the n_steps step sizes that a constant or a schedule stands for.
-
-    Raises:
-        TypeError, ValueError: if n_steps is not a whole number ≥ 0, a step size is not finite
-            and positive, or a sequence is shorter than n_steps.
-    """
-    if isinstance(n_steps, bool) or not isinstance(n_steps, Integral):
-        raise TypeError(f"n_steps is {n_steps!r}; it must be a whole number, 0 or more.")
-    if n_steps < 0:
-        raise ValueError(f"n_steps is {n_steps}; it must be a whole number, 0 or more.")
-    if callable(step_size):
-        steps = [step_size(k) for k in range(n_steps)]
-    elif isinstance(step_size, str):
-        raise TypeError(f"step_size is {step_size!r}; it must be a positive number or a schedule.")
-    elif isinstance(step_size, Sequence) or getattr(step_size, "ndim", 0) == 1:
-        if len(step_size) < n_steps:
-            raise ValueError(
-                f"step_size has {len(step_size)} entries for n_steps = {n_steps}; a sequence needs"
-                " one for every step."
-            )
-        steps = list(step_size[:n_steps])
-    else:
-        steps = [step_size] * max(n_steps, 1)
-    for k, s in enumerate(steps):
-        try:
-            steps[k] = float(s)
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"step_size is {s!r} at step {k}; it must be a positive number."
-            ) from None
-        if not (math.isfinite(steps[k]) and steps[k] > 0):
-            raise ValueError(f"step_size is {s} at step {k}; it must be finite and positive.")
-    return steps[:n_steps]
-
-
-def _check(
-    x0: Tensor, n_steps: int, step_size: StepSize, generator: torch.Generator | None
-) -> tuple[list[float], Tensor, torch.Generator]:
-    """Check a sampler's arguments; return the step sizes, a detached x0 and a generator."""
-    if not isinstance(x0, Tensor) or not x0.is_floating_point():
-        came = f"a tensor of {x0.dtype}" if isinstance(x0, Tensor) else type(x0).__name__
-        raise TypeError(f"x0 is {came}; it must be a floating-point tensor of shape (n, d).")
-    if x0.ndim != 2 or x0.numel() == 0:
-        raise ValueError(f"x0 has shape {tuple(x0.shape)}; it must be (n, d), none of them 0.")
-    if not x0.isfinite().all():
-        raise ValueError("x0 holds NaN or infinity; every particle must start at a finite place.")
-    if generator is None:
-        generator = torch.Generator(x0.device)
-        generator.seed()
-    return step_sizes(step_size, n_steps), x0.detach().clone(), generator
-
-
-def _in_bounds(x: Tensor, x0: Tensor) -> bool:
-    """Say whether |x − x0| ≤ 10⁶ (1 + |x0|) for every coordinate; NaN is out of bounds."""
-    return bool(((x - x0).abs() <= 1e6 * (1 + x0.abs())).all())
-
-
-def _divergence(
-    k: int,
-    s: float,
-    x0: Tensor,
-    x: Tensor,
-    gradient: Tensor,
-    new: Tensor,
-    previous: tuple[Tensor, Tensor] | None,
-    *,
-    adjusted: bool = False,
-) -> DivergenceError:
-    """Say at which step a chain diverged, and why, by the curvature along its last move."""
-    i = ((new - x0).abs() <= 1e6 * (1 + x0.abs())).all(1).logical_not().nonzero()[0].item()
-    said = f"the chain diverged at step {k + 1}: particle {i} went from {x[i].tolist()}"
-    said += f" to {new[i].tolist()}"
-    if not gradient[i].isfinite().all():
-        said += f" with s = {s:.3g}; the energy has gradient {gradient[i].tolist()} at the former"
-    elif adjusted:
-        said += "; accept/reject keeps chains in bounds unless e^(-f) has no finite integral"
-    elif previous is not None:
-        move, change = x[i] - previous[0][i], gradient[i] - previous[1][i]
-        curvature = (move @ change / (move @ move)).item()
-        if curvature > 0:
-            said += (
-                f"; the step size s = {s:.3g} must stay below 2/curvature of the energy, which is"
-                f" {2 / curvature:.3g} there"
-            )
-        else:
-            said += (
-                f"; the step size is s = {s:.3g}, and 2/curvature gives no bound because the energy"
-                f" does not bend upwards there (curvature {curvature:.3g}): e^(-f) may have no"
-                " finite integral"
-            )
-    else:
-        said += f"; the step size s = {s:.3g} must stay below 2/curvature of the energy"
-    return DivergenceError(said + ".", k + 1)

@@ -1,7 +1,8 @@
 """How close, how fast: the recipes against exact densities, over five seeds; one table a question.
 
 python tests/benchmark.py                 print the tables (about five minutes)
-python tests/benchmark.py --json FILE     and write their rows
+python tests/benchmark.py --json FILE     and write the first one's rows
+python tests/benchmark.py --peers         against TorchEBM, and how the sampler's cost grows
 """
 
 import argparse
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+import peers
 from helpers import densities, exact
 from helpers.langevin import langevin_monte_carlo, sample
 from helpers.training import fit_energy, fit_energy_as_published
@@ -158,9 +160,22 @@ def main() -> None:
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the rows of the first table"
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the rows: of the first table, or of --peers",
     )
-    path = parser.parse_args().json
+    parser.add_argument(
+        "--peers", action="store_true", help="compare with TorchEBM instead (about six minutes)"
+    )
+    arguments = parser.parse_args()
+    path = arguments.json
+    if arguments.peers:
+        tables = peers.main()
+        if path:
+            path.write_text(json.dumps(tables, indent=1) + "\n")
+        return
+
     fit_energy(TARGETS["N(5, 1)"].draw(500, 0), updates=50, show_progress=False)  # warm up
 
     rows = []

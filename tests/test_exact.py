@@ -16,14 +16,17 @@ from torch import Tensor
 from helpers.densities import draw, energy_of, gaussian, mixture
 from helpers.exact import (
     cdf,
+    gaussian_kernel,
     grid,
     integrate,
     kl,
     langevin_kernel,
     law,
+    leimkuhler_matthews_kernel,
     log_density,
     log_partition,
     mala_kernel,
+    metropolis_kernel,
     moments,
     nll,
     outer_slopes,
@@ -452,3 +455,73 @@ def test_energies_of_targets_have_log_partition_zero() -> None:
     """f = −log p is normalised already, so Z = 1."""
     for target in (gaussian(1.0, 0.6), mixture([0.3, 0.7], [-2.0, 3.0], [0.4, 1.1])):
         assert log_partition(energy_of(target), X).item() == pytest.approx(0, abs=1e-12)
+
+
+# --- any Markov step --------------------------------------------------------------------------
+
+
+def test_gaussian_kernel_is_the_normal_density() -> None:
+    mean = torch.tensor([-1.0, 0.5, 2.0], dtype=torch.float64)
+    x = grid(-1, 1, 3)
+    expected = norm.pdf(x.numpy(), mean.numpy()[:, None], math.sqrt(0.3))
+    np.testing.assert_allclose(gaussian_kernel(mean, 0.3, x), expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("t", [0.1, 1.0])
+def test_law_follows_a_step_of_ones_own(t) -> None:
+    """The exact step of dX = −X dt + √2 dB: mean e^{−t} x, variance 1 − e^{−2t}, and no bias."""
+
+    def kernel(energy, x: Tensor, s: float) -> Tensor:
+        return gaussian_kernel(math.exp(-s) * x, 1 - math.exp(-2 * s), x)
+
+    laws = law(gaussian(3.0, 0.5).log_prob(X).exp(), quadratic(0, 1), X, 4, t, kernel=kernel)
+    for k, p in enumerate(laws):
+        c = math.exp(-k * t)
+        expected = (3 * c, math.sqrt(c**2 * 0.25 + 1 - c**2))
+        assert moments(p.log(), X) == pytest.approx(expected, abs=1e-8), k
+
+
+def jumps(energy, x: Tensor, s: float) -> Tensor:
+    """Return the law of an independence proposal N(0, 2²) with accept/reject, whatever s."""
+    return metropolis_kernel(gaussian_kernel(torch.zeros_like(x), 4.0, x), energy, x)
+
+
+def test_metropolis_makes_any_proposal_exact() -> None:
+    """A jump leaves two wells as they are, and brings every start there."""
+    x = grid(-6, 6, 401)
+    p = log_density(double_well, x).exp()
+    torch.testing.assert_close(p @ jumps(double_well, x, 0) * 0.03, p, rtol=0, atol=1e-12)
+    last = law(gaussian(-1.0, 0.2).log_prob(x).exp(), double_well, x, 300, 1.0, kernel=jumps)[-1]
+    torch.testing.assert_close(last, p, rtol=0, atol=1e-9)
+
+
+def test_metropolis_accepts_every_proposal_of_the_target_itself() -> None:
+    """If the proposal is p, nothing is rejected: the law of one step is p from everywhere."""
+    kernel = metropolis_kernel(gaussian_kernel(torch.zeros_like(X), 4.0, X), quadratic(0, 2), X)
+    off_diagonal = kernel - torch.diag(kernel.diagonal())
+    expected = gaussian(0.0, 2.0).log_prob(X).exp().expand(len(X), -1)
+    expected = expected - torch.diag(expected.diagonal())
+    torch.testing.assert_close(off_diagonal, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("sd, a", [(1.0, 0.1), (1.3, 0.5), (0.8, 1.5)])
+def test_the_chain_behind_leimkuhler_matthews_on_a_gaussian(sd, a) -> None:
+    """Y' = (2 − a) X − Y with X ~ N(Y, s/2): mean (1 − a) Y, variance (2 − a)² s/2.
+
+    It settles at the variance σ² − s/2; blurred by s/2, that is σ², whatever s.
+    """
+    s, x = a * sd**2, grid(-12, 12, 801)
+    h = x[1] - x[0]
+    kernel = leimkuhler_matthews_kernel(quadratic(0, sd), x, s)
+    for i in (300, 400, 470):
+        expected = ((1 - a) * x[i].item(), (2 - a) * math.sqrt(s / 2))
+        assert moments(kernel[i].log(), x) == pytest.approx(expected, abs=1e-8)
+    p = gaussian(0.5, sd).log_prob(x).exp() @ torch.linalg.matrix_power(kernel * h, 400)
+    assert moments(p.log(), x)[1] ** 2 == pytest.approx(sd**2 - s / 2, abs=1e-8)
+    blurred = p @ gaussian_kernel(x, s / 2, x) * h
+    assert moments(blurred.log(), x) == pytest.approx((0, sd), abs=1e-8)
+
+
+def test_the_chain_behind_leimkuhler_matthews_refuses_too_large_a_step() -> None:
+    with pytest.raises(ValueError, match=r"^s is 2.5; it must stay below 2/curvature"):
+        leimkuhler_matthews_kernel(quadratic(0, 1), X, 2.5)

@@ -298,6 +298,40 @@ def bell(samples: Tensor) -> tuple[Answer, np.ndarray]:
     return lambda x: ((x[:, 0] - samples.mean()) / samples.std()) ** 2 / 2, gamma_draws()
 
 
+# --- 6 ------------------------------------------------------------------------------------------
+
+
+def resting(s: float, v: float) -> float:
+    return (1 - math.sqrt(1 - 2 * s / v)) / s if 2 * s <= v else math.nan
+
+
+def resting_numpy(s: float, v: float) -> np.ndarray:
+    roots = np.roots([s / 2, -1, 1 / v])  # (s/2) θ² − θ + 1/v = 0
+    return roots.min() if np.isreal(roots).all() else np.array(np.nan)
+
+
+def denoising(sign=-1.0, outer=None, inner=None, clean=False, half=0.5, graph=True):
+    """Return the loss; with other arguments, one with a mistake."""
+
+    def loss(energy, real, tau, generator):
+        epsilon = torch.randn(real.shape, generator=generator, dtype=real.dtype)
+        x = real if clean else real + (inner or tau) * epsilon
+        x = x.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(energy(x).sum(), x, create_graph=graph)
+        u = (outer or tau) * gradient + sign * epsilon
+        return half * u.square().sum(-1).mean()
+
+    return loss
+
+
+def denoising_in_one_term(energy, real, tau, generator):
+    """Work with the noisy point's displacement in place of ε."""
+    noisy = (real + tau * torch.randn(real.shape, generator=generator, dtype=real.dtype)).detach()
+    noisy.requires_grad_()
+    slope = torch.autograd.grad(energy(noisy).sum(), noisy, create_graph=True)[0]
+    return 0.5 * tau**2 * (slope - (noisy - real) / tau**2).pow(2).mean()
+
+
 RIGHT: dict[str, list[Answer]] = {
     "average_log_likelihood": [
         lambda x, m, s: log_normal(x, m, s).mean(),
@@ -340,6 +374,9 @@ RIGHT: dict[str, list[Answer]] = {
     ],
     "steps_enough": [count(), count(points=201)],
     "new_density": [fitted, lambda samples: [gamma_energy, gamma_draws()]],
+    "noise_for": [lambda s, T: (2 * s * T) ** 0.5, lambda s, T: np.sqrt([2 * s * T])],
+    "resting_theta": [resting, resting_numpy],
+    "denoising_loss": [denoising(), denoising_in_one_term],
 }
 
 WRONG: list[tuple[str, Answer, str]] = [
@@ -492,10 +529,38 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("new_density", lambda s: (gamma_energy, (gamma_draws() - 3) / 3**0.5), "standardised units"),
     ("new_density", lambda s: (gamma_energy, 2 * gamma_draws()), "W₁ of its draws"),
     ("new_density", lambda s: gamma_energy, "Return two things"),
+    ("noise_for", lambda s, T: 2 * s * T, "noise's variance"),
+    ("noise_for", lambda s, T: (s * T) ** 0.5, "factor 2"),
+    ("noise_for", lambda s, T: (T / (2 * s)) ** 0.5, "don't divide"),
+    ("noise_for", lambda s, T: (2 * s) ** 0.5, "temperature is missing"),
+    ("noise_for", lambda s, T: (2 * s) ** 0.5 * T, "under the root"),
+    ("noise_for", lambda s, T: 3 * s, "expected"),
+    ("resting_theta", lambda s, v: 1 / v, "exact kernel"),
+    ("resting_theta", lambda s, v: (1 - s / (2 * v)) / v, "wrong sign"),
+    ("resting_theta", lambda s, v: 1 / resting(s, v), "variance 1/θ"),
+    ("resting_theta", lambda s, v: s * resting(s, v), "divide by s"),
+    (
+        "resting_theta",
+        lambda s, v: (1 + math.sqrt(1 - 2 * s / v)) / s,
+        "other root",
+    ),
+    (
+        "resting_theta",
+        lambda s, v: (1 - math.sqrt(max(0, 1 - 2 * s / v))) / s,
+        "Return math.nan",
+    ),
+    ("denoising_loss", denoising(sign=1.0), "sign of ε"),
+    ("denoising_loss", denoising(clean=True), "clean x"),
+    ("denoising_loss", denoising(outer=1.0), "before the gradient"),
+    ("denoising_loss", denoising(inner=1.0), "before it was added"),
+    ("denoising_loss", denoising(half=1.0), "half is missing"),
+    ("denoising_loss", lambda *a: denoising()(*a).detach(), "create_graph=True"),
+    ("denoising_loss", lambda *a: 7.0, "expected"),
 ]
 
 
 SEEDED = ["nll_gradient", "langevin_step", "train_step", "persistent", "new_density"]
+SEEDED += ["denoising_loss"]
 """The checks with randomness of their own or of the learner's."""
 
 

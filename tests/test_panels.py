@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from helpers import densities, exact, langevin, panels
-from helpers.controls import Panel, choice, number, whole_number
+from helpers.controls import Panel, blank, choice, number, whole_number
 
 TARGET = densities.gaussian(5.0, 1.0)
 GRID = exact.grid(-5, 20, 501)
@@ -173,7 +173,7 @@ def test_histogram_error_is_the_mean_over_data_sets(n: int, bins: int) -> None:
 
 
 def test_histogram_sentence_gives_the_error_of_its_picture() -> None:
-    says = panels.draw_histogram(Figure(), n=200, bins=20, seed=3)
+    says = panels.draw_histogram(blank(7.6, 3.8), n=200, bins=20, seed=3)
     samples = densities.draw(TARGET, 200, generator=torch.Generator().manual_seed(3))
     heights, edges = np.histogram(samples, 20, (0, 10), density=True)
     x = np.linspace(0, 10, 20_001)[:-1] + 0.00025
@@ -221,7 +221,7 @@ def test_accept_reject_has_the_law_of_the_mala_kernel() -> None:
     chain = panels.run_chain(**values)
     assert exact.w1_of_laws(chain.laws[-1], TARGET.log_prob(chain.x).exp(), chain.x) < 0.01
     assert 0.2 < chain.acceptance < 0.6
-    assert "of the moves accepted" in panels.draw_steps(Figure(), **values)
+    assert "of the moves accepted" in panels.draw_steps(blank(7.6, 3.8), **values)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_accept_reject_has_the_law_of_the_mala_kernel() -> None:
     ],
 )
 def test_divergence_is_said_in_words(change: dict, words: str) -> None:
-    says = panels.draw_steps(Figure(), **{**BASE, **change})
+    says = panels.draw_steps(blank(7.6, 3.8), **{**BASE, **change})
     assert (words in says) == (change["s"] != 1.9)
 
 
@@ -250,14 +250,16 @@ def test_explorer_draws_up_to_the_step_at_which_the_sampler_gives_up() -> None:
         )
     assert chain.stopped == caught.value.step
     assert len(chain.path) == chain.stopped
-    assert f"The sampler gave up at step {chain.stopped}" in panels.draw_steps(Figure(), **values)
+    assert f"The sampler gave up at step {chain.stopped}" in panels.draw_steps(
+        blank(7.6, 3.8), **values
+    )
 
 
 def test_law_that_no_grid_can_hold_is_left_out_and_said() -> None:
     values = {**BASE, "s": 0.01, "n_steps": 100, "schedule": "s/(k + 1)"}
     chain = panels.run_chain(**values)
     assert len(chain.laws) < len(chain.path)
-    says = panels.draw_steps(Figure(), **values)
+    says = panels.draw_steps(blank(7.6, 3.8), **values)
     assert f"The grid of 401 points holds the law to step {len(chain.laws) - 1}." in says
 
 

@@ -1,0 +1,186 @@
+"""What a recipe minimises, where its negative samples come from, and one loop for all of them.
+
+A loss takes the energy f, a batch of data (n, d) and a generator, and returns a scalar; ``train``
+lowers it. The negative samples of a loss come from a function of the same three arguments. So two
+recipes differ in one argument, and what they end in can be laid at its door.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from helpers import exact
+from helpers.densities import Energy, as_samples, uniform
+from helpers.langevin import StepSize, langevin_monte_carlo
+from helpers.progress import progress
+from helpers.training import batches
+
+Loss = Callable[[Energy, Tensor, torch.Generator], Tensor]
+"""From an energy, a batch (n, d) and a generator to a scalar to be minimised."""
+
+Negatives = Callable[[Energy, Tensor, torch.Generator], Tensor]
+"""From an energy, a batch (n, d) and a generator to negative samples (m, d), without a graph."""
+
+Sampler = Callable[..., Tensor]
+"""``langevin_monte_carlo``, ``leimkuhler_matthews`` or ``mala``, which share one signature."""
+
+
+def nll(x: Tensor) -> Loss:
+    """Return the exact NLL in nats, E_data[f] + log Z with log Z by quadrature on the grid x (m,).
+
+    One dimension only. Errors as in ``exact.log_partition``.
+    """
+    return lambda energy, real, generator: energy(real).mean() + exact.log_partition(energy, x)
+
+
+def contrast(negatives: Negatives, *, penalty: float = 0.0) -> Loss:
+    """Return E_data[f] − E_negatives[f], whose gradient is the NLL's if the negatives follow p_θ.
+
+    Args:
+        negatives: the source of the negative samples, which are held fixed.
+        penalty: α ≥ 0 in α (E_data[f²] + E_negatives[f²]), added.
+    """
+    if not (math.isfinite(penalty) and penalty >= 0):
+        raise ValueError(f"penalty is {penalty}; it must be finite, 0 or more.")
+
+    def loss(energy: Energy, real: Tensor, generator: torch.Generator) -> Tensor:
+        f, f_negative = energy(real), energy(negatives(energy, real, generator).detach())
+        value = f.mean() - f_negative.mean()
+        return value + penalty * (f.square().mean() + f_negative.square().mean())
+
+    return loss
+
+
+def denoising(noise: float) -> Loss:
+    """Return E|τ ∇ₓf(x + τε) − ε|²/2 with τ = noise, which asks for the law of the data plus τε.
+
+    Denoising score matching (Vincent 2011). The noise is a standard deviation, in the data's unit.
+    """
+    if not (math.isfinite(noise) and noise > 0):
+        raise ValueError(f"noise is {noise}; it must be finite and positive.")
+
+    def loss(energy: Energy, real: Tensor, generator: torch.Generator) -> Tensor:
+        epsilon = torch.randn(real.shape, generator=generator, dtype=real.dtype)
+        noisy = (real + noise * epsilon).requires_grad_()
+        (gradient,) = torch.autograd.grad(energy(noisy).sum(), noisy, create_graph=True)
+        return (noise * gradient - epsilon).square().sum(-1).mean() / 2
+
+    return loss
+
+
+def from_data(
+    n_steps: int, step_size: StepSize, *, sampler: Sampler = langevin_monte_carlo
+) -> Negatives:
+    """Return CD-k: chains of k = n_steps steps that start at the batch itself (Hinton 2002)."""
+    return lambda energy, real, generator: sampler(
+        energy, real, n_steps, step_size, generator=generator
+    )
+
+
+def from_noise(
+    low: float,
+    high: float,
+    n_steps: int,
+    step_size: StepSize,
+    *,
+    sampler: Sampler = langevin_monte_carlo,
+) -> Negatives:
+    """Return short runs: one chain for each row of the batch, started from U(low, high).
+
+    One dimension (Nijkamp, Hill, Zhu & Wu 2019); a batch of another shape raises a ValueError.
+    """
+
+    def negatives(energy: Energy, real: Tensor, generator: torch.Generator) -> Tensor:
+        if real.ndim != 2 or real.shape[1] != 1:
+            raise ValueError(f"real has shape {tuple(real.shape)}; runs from noise need (n, 1).")
+        start = uniform(low, high, len(real), generator=generator)
+        return sampler(energy, start, n_steps, step_size, generator=generator)
+
+    return negatives
+
+
+def persistent(
+    chains: Tensor,
+    n_steps: int,
+    step_size: StepSize,
+    *,
+    sampler: Sampler = langevin_monte_carlo,
+    restarts: float = 0.0,
+    box: tuple[float, float] | None = None,
+) -> Negatives:
+    """Return chains that go on from one update to the next (Tieleman 2008).
+
+    Args:
+        chains: where they start, shape (m, d); the tensor itself is left alone.
+        n_steps: steps of every chain at every update.
+        step_size: as for the samplers.
+        sampler: as in ``Sampler``.
+        restarts: the probability with which a chain, before its steps, starts anew.
+        box: the interval (low, high) that it then starts from, uniformly; needed for restarts.
+
+    Raises:
+        ValueError: if restarts is not a probability, or is not 0 with no box or with d > 1.
+    """
+    if not 0 <= restarts <= 1:
+        raise ValueError(f"restarts is {restarts}; it must be a probability, from 0 to 1.")
+    if restarts and box is None:
+        raise ValueError(f"box is None; restarts = {restarts} needs an interval (low, high).")
+    if restarts and chains.shape[1] != 1:
+        raise ValueError(f"chains has shape {tuple(chains.shape)}; restarts need (m, 1).")
+    state = chains.detach().clone()
+
+    def negatives(energy: Energy, real: Tensor, generator: torch.Generator) -> Tensor:
+        nonlocal state
+        if restarts:
+            fresh = uniform(*box, len(state), generator=generator)
+            again = torch.rand(len(state), 1, generator=generator, dtype=state.dtype) < restarts
+            state = torch.where(again, fresh, state)
+        state = sampler(energy, state, n_steps, step_size, generator=generator)
+        return state
+
+    return negatives
+
+
+def train(
+    energy: nn.Module,
+    samples: Tensor,
+    loss: Loss,
+    *,
+    updates: int,
+    seed: int = 0,
+    batch_size: int = 256,
+    lr: float = 1e-2,
+    watch: Callable[[nn.Module], None] | None = None,
+    show_progress: bool = True,
+) -> nn.Module:
+    """Lower the loss by Adam, with a learning rate that falls to 0 on a cosine.
+
+    Args:
+        energy: the energy to be trained, in place, from (n, d) to (n,).
+        samples: numbers of shape (n,) or (n, d).
+        loss: what is minimised.
+        updates: how many steps of Adam.
+        seed: of the batches, the noise and the chains.
+        batch_size: how many samples an update sees.
+        lr: the learning rate at the start.
+        watch: called with the energy after every update.
+        show_progress: show a progress bar.
+
+    Returns:
+        The energy, whose parameters no longer require a gradient.
+    """
+    samples, generator = as_samples(samples), torch.Generator().manual_seed(seed)
+    real_batches = batches(samples, batch_size, generator)
+    optimiser = torch.optim.Adam(energy.parameters(), lr=lr, betas=(0.9, 0.99))
+    schedule = CosineAnnealingLR(optimiser, updates)
+    for _ in progress(range(updates), "training", show_progress):
+        optimiser.zero_grad()
+        loss(energy, next(real_batches), generator).backward()
+        optimiser.step()
+        schedule.step()
+        if watch:
+            watch(energy)
+    return energy.requires_grad_(False)
