@@ -1,8 +1,8 @@
 """The interactive panels: four explorations, each a function that draws and says what it drew.
 
 A function ``draw_…(figure, …)`` draws its setting into a figure, or moves what it drew there
-before, and returns one or two sentences with the numbers. Behind it stands a function that computes
-the setting and knows nothing of pictures. A function ``…_panel()`` puts controls to it.
+before, and returns a few sentences with the numbers. What takes more than a line to compute has a
+function of its own that knows nothing of pictures. A function ``…_panel()`` puts controls to it.
 """
 
 import math
@@ -15,7 +15,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, MixtureSameFamily
 
 from helpers import densities, exact, plots
 from helpers.controls import Panel, choice, number, player, whole_number
@@ -23,10 +23,12 @@ from helpers.densities import Energy
 from helpers.langevin import DivergenceError, langevin_monte_carlo, mala
 
 
-def two_axes(figure: FigureBase, *, ratio: tuple[int, int] = (3, 2)) -> list[Axes]:
+def two_axes(
+    figure: FigureBase, *, ratio: tuple[int, int] = (3, 2), margin: float = 0.12
+) -> list[Axes]:
     """Make two axes side by side."""
     axes = figure.subplots(1, 2, width_ratios=ratio)
-    figure.subplots_adjust(left=0.12, right=0.97, bottom=0.18, top=0.89, wspace=0.3)
+    figure.subplots_adjust(left=margin, right=0.97, bottom=0.18, top=0.89, wspace=0.3)
     return list(axes)
 
 
@@ -337,13 +339,15 @@ def say_chain(chain: Chain, *, s: float, sigma: float, sampler: str, schedule: s
     limit = 2 * sigma**2
     if sampler == SAMPLERS[1]:
         says.append(f"{100 * chain.acceptance:.1f} % of the moves accepted.")
+    elif schedule == SCHEDULES[0] and s >= limit and isinstance(chain.target, MixtureSameFamily):
+        says.append(f"s is not below 2σ² = {limit:g}: inside a hump the steps overshoot.")
     elif schedule == SCHEDULES[0] and math.isclose(s, limit):
         says.append(f"s is 2σ² = {limit:g}: the chain walks at random and never settles.")
     elif schedule == SCHEDULES[0] and s > limit:
         says.append(f"s is beyond 2σ² = {limit:g}: the chain diverges.")
     if chain.stopped:
         says.append(f"The sampler gave up at step {chain.stopped}; drawn is the step before.")
-    elif len(chain.laws) < len(chain.path):
+    if len(chain.laws) < len(chain.path):
         says.append(
             f"The grid of {GRID_POINTS} points holds the law to step {len(chain.laws) - 1}."
         )
@@ -398,9 +402,9 @@ def draw_penalty(
     kl = 1000 * exact.kl(log_p, log_model, x)
 
     if not figure.axes:
-        left, right = two_axes(figure, ratio=(1, 1))
+        left, right = two_axes(figure, ratio=(1, 1), margin=0.14)
         left.set(xlim=(-2, 12), xlabel="x", ylabel="energy (nats)")
-        right.set(xlim=(-2, 12), ylim=(0, 0.9), xlabel="x", title="density")
+        right.set(xlim=(-2, 16), ylim=(0, 0.9), xlabel="x", title="density")
     left, right = figure.axes
     top = min(top for top in HEIGHTS if top >= bound)
     left.set(ylim=(-1.2 * top, 2.2 * top))
@@ -411,8 +415,8 @@ def draw_penalty(
     plots.put_line(left, "lower bound", ends, [-bound] * 2, **dotted)
     plots.put_line(left, "truth", x, log_p.max() - log_p + f.min(), color=plots.P_STAR)
     plots.put_line(left, "model", x, f, color=plots.MODEL)
-    plots.put_line(right, "−log p* and p*", x, log_p.exp(), color=plots.P_STAR)
-    plots.put_line(right, "what the loss asks for", x, log_model.exp(), color=plots.MODEL)
+    plots.put_line(right, "truth", x, log_p.exp(), color=plots.P_STAR)
+    plots.put_line(right, "asked for", x, log_model.exp(), color=plots.MODEL)
     plots.put_line(right, "±1/(2α)", [], [], **dotted)
     plots.put_legends(right)
     return (
@@ -485,7 +489,7 @@ def draw_flow(
         below.set(xlim=(-2, 17), xlabel="x", xticks=[0, 5, 10, 15], yticks=[])
         below.spines["left"].set_visible(False)
     above, below = figure.axes
-    plots.put_title(above, f"{model}, k = {k}")
+    plots.put_title(above, f"{model}, {box}, k = {k}")
     edges = np.linspace(-2, 17, 77)
     heights = np.histogram(particles[k], edges)[0] / (len(particles[k]) * (edges[1] - edges[0]))
     rows = np.random.default_rng(0).uniform(size=len(particles[k]))
@@ -497,8 +501,8 @@ def draw_flow(
     plots.put_legends(above)
     return (
         f"Step {k} under {model}, {box}: mean {particles[k].mean():.3f}, sd"
-        f" {particles[k].std():.3f}; {100 * far:.1f} % of the particles are more than 3 sd of p*"
-        f" away. W₁ to p*: particles {distance:.3f}, exact law {law_distance:.3f}."
+        f" {particles[k].std():.3f}; {100 * far:.1f} % of the particles are more than 3 sd from"
+        f" the mean of p*. W₁ to p*: particles {distance:.3f}, exact law {law_distance:.3f}."
     )
 
 
@@ -516,6 +520,7 @@ def flow_panel(energies: Mapping[str, Energy], target: Distribution) -> Panel:
         "model": choice("model", list(energies)),
         "box": choice("start", list(BOXES)),
     }
-    stills = [{"k": k, "model": name} for k in (2, 30) for name in energies]
+    shown = [(2, "from [0, 10]"), (30, "from [0, 10]"), (30, "from [0, 15]")]
+    stills = [{"k": k, "box": box, "model": name} for k, box in shown for name in energies]
     draw = partial(draw_flow, flows=flows, target=target, x=x)
     return Panel("the particle flow", draw, controls, stills=stills)
