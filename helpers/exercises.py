@@ -9,6 +9,7 @@ sets all randomness of such a check; another seed asks the same question with ot
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from scipy.stats import gamma, wasserstein_distance
@@ -851,7 +852,8 @@ def resting_theta(answer: object) -> str:
 def denoising_loss(answer: object, *, seed: int = 0) -> str:
     """Check answer(energy, real, tau, generator), the mean of |τ ∇ₓf(x + τε) − ε|²/2.
 
-    For f = θx²/2 and x ~ N(0, v), u = τ∇ₓf − ε is Gaussian; u²/2 has the standard error V/√(2n).
+    For f = θx²/2 and x ~ N(0, v), u = τ∇ₓf − ε and w = ∂u/∂θ = τ(x + τε) are Gaussian. So u²/2
+    has the standard error Var u/√(2n), and its derivative uw √((Var u Var w + Cov²)/n).
     """
     n, v = 40_000, 2.25
     generator = _seeded(seed)
@@ -881,10 +883,16 @@ def denoising_loss(answer: object, *, seed: int = 0) -> str:
         }
         what = f"The loss for θ = {theta}, τ = {tau}, v = {v}"
         compare(what, found, right / 2, mistakes, Z * right / math.sqrt(2 * n))
-        if not getattr(value, "requires_grad", False):
+        slope = None
+        if getattr(value, "requires_grad", False):
+            back = partial(torch.autograd.grad, allow_unused=True)
+            (slope,) = call(back, value, parameter)
+        covariance = tau**2 * theta * v + (tau**2 * theta - 1) * tau**2
+        error = math.sqrt((right * tau**2 * (v + tau**2) + covariance**2) / n)
+        if slope is None or not abs(slope.item() - covariance) <= Z * error:
             raise Wrong(
-                "The value is right, but it can't be trained: it carries no graph back to θ. Give"
-                " torch.autograd.grad the option create_graph=True, and detach nothing."
+                "The value is right, but it can't be trained: the gradient does not reach θ whole."
+                " Give torch.autograd.grad the option create_graph=True, and detach nothing."
             )
     return (
         "No negatives, no chains, no Z. What it fits is the law of the *noisy* data: choose τ small"

@@ -6,6 +6,8 @@ global random state.
 """
 
 import math
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -49,20 +51,7 @@ def langevin_monte_carlo(
         TypeError, ValueError: for an argument that is not as above.
         DivergenceError: if a position or gradient is not finite or |x − x0| > 10⁶ (1 + |x0|).
     """
-    steps, x, generator = check_arguments(x0, n_steps, step_size, generator)
-    states = [x]
-    previous = None
-    for k, s in enumerate(steps):
-        _, gradient = energy_and_gradient(energy, x)
-        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-        new = x - s * gradient + math.sqrt(2 * s) * noise
-        if not in_bounds(new, x0):
-            raise divergence(k, s, x0, x, gradient, new, previous)
-        previous = x, gradient
-        x = new
-        if return_trajectory:
-            states.append(x)
-    return torch.stack(states) if return_trajectory else x
+    return _walk(energy, x0, n_steps, step_size, generator, return_trajectory, _fresh)
 
 
 def leimkuhler_matthews(
@@ -81,15 +70,41 @@ def leimkuhler_matthews(
     not a Markov chain, since N_{k+1} comes back; a run that is continued by a second call starts
     from a fresh N. Arguments, results and errors as in ``langevin_monte_carlo``.
     """
+    return _walk(energy, x0, n_steps, step_size, generator, return_trajectory, _averaged)
+
+
+def _fresh(draw: Callable[[], Tensor]) -> Iterator[Tensor]:
+    """Yield N_0, N_1, …"""
+    while True:
+        yield draw()
+
+
+def _averaged(draw: Callable[[], Tensor]) -> Iterator[Tensor]:
+    """Yield (N_0 + N_1)/2, (N_1 + N_2)/2, …"""
+    old = draw()
+    while True:
+        new = draw()
+        yield (old + new) / 2
+        old = new
+
+
+def _walk(
+    energy: Energy,
+    x0: Tensor,
+    n_steps: int,
+    step_size: StepSize,
+    generator: torch.Generator | None,
+    return_trajectory: bool,
+    noises: Callable[[Callable[[], Tensor]], Iterator[Tensor]],
+) -> Tensor:
+    """Run X ← X − s ∇ₓf(X) + √(2s) noise, with the noises made from independent normal draws."""
     steps, x, generator = check_arguments(x0, n_steps, step_size, generator)
-    states = [x]
-    previous = None
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-    for k, s in enumerate(steps):
+    options = {"generator": generator, "dtype": x.dtype, "device": x.device}
+    draws = noises(partial(torch.randn, x.shape, **options))
+    states, previous = [x], None
+    for (k, s), noise in zip(enumerate(steps), draws, strict=False):
         _, gradient = energy_and_gradient(energy, x)
-        old = noise
-        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-        new = x - s * gradient + math.sqrt(2 * s) * (old + noise) / 2
+        new = x - s * gradient + math.sqrt(2 * s) * noise
         if not in_bounds(new, x0):
             raise divergence(k, s, x0, x, gradient, new, previous)
         previous = x, gradient
@@ -221,23 +236,30 @@ def sample(
 def energy_and_gradient(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return f(x), shape (n,), and ∇ₓf(x), shape (n, d), of particles x, with no graph kept.
 
-    Many particles go in pieces of ``PIECE``, which keeps a network's layers in the cache.
+    Many particles go in pieces of ``PIECE``, which keeps a network's layers in the cache. So the
+    energy must treat every particle by itself: f of one must not depend on the others.
 
     Raises:
         ValueError: if the energy returns another shape or is not differentiable in x.
     """
-    if len(x) > PIECE:
-        pieces = [energy_and_gradient(energy, piece) for piece in x.split(PIECE)]
-        f, gradient = zip(*pieces, strict=True)
-        return torch.cat(f), torch.cat(gradient)
+    if len(x) <= PIECE:
+        return _energy_and_gradient(energy, x, len(x))
+    pieces = [_energy_and_gradient(energy, piece, len(x)) for piece in x.split(PIECE)]
+    f, gradient = zip(*pieces, strict=True)
+    return torch.cat(f), torch.cat(gradient)
+
+
+def _energy_and_gradient(energy: Energy, x: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Return f and ∇ₓf of x, a piece of n particles."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         f = energy(x)
         if not isinstance(f, Tensor) or f.shape != x.shape[:1]:
             came = f"shape {tuple(f.shape)}" if isinstance(f, Tensor) else type(f).__name__
+            part = f", a piece of {(n, *x.shape[1:])}" if len(x) < n else ""
             raise ValueError(
-                f"energy returned {came} for particles of shape {tuple(x.shape)}; it must return"
-                f" a tensor of shape ({len(x)},)."
+                f"energy returned {came} for particles of shape {tuple(x.shape)}{part}; it must"
+                f" return a tensor of shape ({len(x)},)."
             )
         gradient = (
             torch.autograd.grad(f.sum(), x, allow_unused=True)[0] if f.requires_grad else None

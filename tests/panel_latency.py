@@ -83,6 +83,7 @@ def measure(page: Page, number: int, label: str) -> dict[str, float]:
 
 def settle(page: Page, panel: LivePanel, label: str) -> float:
     """Drag the slider to and fro for two seconds; return how long the last picture took after."""
+    panel.row(label).scroll_into_view_if_needed()
     box: Any = panel.row(label).locator(".noUi-base").bounding_box()
     middle = box["y"] + box["height"] / 2
     knob: Any = panel.row(label).locator("[role=slider]").bounding_box()

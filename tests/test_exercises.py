@@ -324,12 +324,18 @@ def denoising(sign=-1.0, outer=None, inner=None, clean=False, half=0.5, graph=Tr
     return loss
 
 
-def denoising_in_one_term(energy, real, tau, generator):
+def denoising_in_one_term(energy, real, tau, generator, graph=True):
     """Work with the noisy point's displacement in place of ε."""
     noisy = (real + tau * torch.randn(real.shape, generator=generator, dtype=real.dtype)).detach()
     noisy.requires_grad_()
-    slope = torch.autograd.grad(energy(noisy).sum(), noisy, create_graph=True)[0]
+    slope = torch.autograd.grad(energy(noisy).sum(), noisy, create_graph=graph)[0]
     return 0.5 * tau**2 * (slope - (noisy - real) / tau**2).pow(2).mean()
+
+
+def denoising_half_detached(*arguments):
+    """Return the right loss with half of its gradient."""
+    loss = denoising()(*arguments)
+    return (loss + loss.detach()) / 2
 
 
 RIGHT: dict[str, list[Answer]] = {
@@ -555,6 +561,9 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("denoising_loss", denoising(inner=1.0), "before it was added"),
     ("denoising_loss", denoising(half=1.0), "half is missing"),
     ("denoising_loss", lambda *a: denoising()(*a).detach(), "create_graph=True"),
+    ("denoising_loss", denoising(graph=False), "create_graph=True"),
+    ("denoising_loss", lambda *a: denoising_in_one_term(*a, graph=False), "create_graph=True"),
+    ("denoising_loss", denoising_half_detached, "create_graph=True"),
     ("denoising_loss", lambda *a: 7.0, "expected"),
 ]
 

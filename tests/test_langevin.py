@@ -587,3 +587,16 @@ def test_many_particles_get_the_energies_of_few(n) -> None:
     torch.testing.assert_close(f, correlated(x))
     torch.testing.assert_close(gradient, x @ PRECISION)
     assert sum(sizes) == n and max(sizes) <= PIECE
+
+
+def test_an_error_in_a_piece_names_the_whole() -> None:
+    """The shape of a piece means nothing to a caller who gave all particles at once."""
+    x = torch.zeros(PIECE + 1, 2, dtype=torch.float64)
+    message = (
+        f"energy returned shape ({PIECE}, 2) for particles of shape ({PIECE}, 2), a piece of"
+        f" ({PIECE + 1}, 2); it must return a tensor of shape ({PIECE},)."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        energy_and_gradient(lambda x: x**2, x)
+    with pytest.raises(ValueError, match=re.escape("of shape (3, 2); it must")):
+        energy_and_gradient(lambda x: x**2, x[:3])
