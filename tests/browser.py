@@ -180,8 +180,10 @@ class LivePanel:
 
     @property
     def source(self) -> str:
-        """The picture itself, as a data URL."""
-        return self.root.locator("img").get_attribute("src") or ""
+        """The picture itself, as a data URL; where there is none, the text in its place."""
+        image = self.root.locator("img")
+        place = self.root.locator(".widget-html-content")
+        return (image.get_attribute("src") or "") if image.count() else place.inner_text()
 
     @property
     def seen(self) -> dict[str, Any]:
