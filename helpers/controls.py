@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from io import BytesIO
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import ipywidgets as widgets
@@ -95,14 +96,20 @@ class Panel(widgets.VBox):
                 if value not in source.options:
                     allowed = ", ".join(source.options)
                     raise ValueError(f"{name} is {value!r}; it must be one of {allowed}.")
-            elif not source.min <= value <= source.max:
+                continue
+            whole = isinstance(source.min, int)
+            kind = Integral if whole else Real
+            if not isinstance(value, kind) or not source.min <= value <= source.max:
                 raise ValueError(
-                    f"{name} is {value!r}; it must be from {source.min} to {source.max}."
+                    f"{name} is {value!r}; it must be a {'whole ' if whole else ''}number from"
+                    f" {source.min} to {source.max}."
                 )
         self._waiting = True
-        for name, value in values.items():
-            self.controls[name].source.value = value
-        self._waiting = False
+        try:
+            for name, value in values.items():
+                self.controls[name].source.value = value
+        finally:
+            self._waiting = False
         self._follow()
         return self.says
 

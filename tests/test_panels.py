@@ -132,7 +132,10 @@ def test_mistake_in_a_callback_is_told_and_raised(fragile: Panel) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"k": 6}, "k is 6; it must be from 0 to 5"),
+        ({"k": 6}, "k is 6; it must be a whole number from 0 to 5"),
+        ({"k": 2.5}, "k is 2.5; it must be a whole number from 0 to 5"),
+        ({"k": "3"}, "k is '3'; it must be a whole number from 0 to 5"),
+        ({"k": 1, "how": None}, "how is None; it must be one of well, badly"),
         ({"how": "so"}, "how is 'so'; it must be one of well, badly"),
         ({"j": 1}, "name is 'j'; it must be one of k, how"),
     ],
