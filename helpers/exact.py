@@ -24,8 +24,13 @@ Kernel = Callable[[Energy, Tensor, float], Tensor]
 CUT_OFF = 1e-9
 """The largest probability that a grid may leave outside."""
 
+
 TINY = -700.0
 """Densities below e^−700 are raised to that: nothing is lost, and subnormal numbers are slow."""
+
+
+class GridError(ValueError):
+    """A grid is too narrow or too coarse for the law that it should hold."""
 
 
 def grid(low: float, high: float, n: int = 2001) -> Tensor:
@@ -252,7 +257,7 @@ def law(
         kernel: the law of one step, of any chain that forgets all but its state; see ``Kernel``.
 
     Raises:
-        ValueError: if the grid is too narrow or too coarse to keep the mass at 1 within 10⁻⁶.
+        GridError: if the grid is too narrow or too coarse to keep the mass at 1 within 10⁻⁶.
     """
     steps = step_sizes(step_size, n_steps)
     return torch.stack(list(iterate_law(p0, energy, x, steps, kernel=kernel)))
@@ -276,7 +281,7 @@ def iterate_law(
         p = p @ matrix * h
         mass = p.sum() * h
         if not abs(mass - 1) <= 1e-6:
-            raise ValueError(
+            raise GridError(
                 f"x holds a mass of {mass:.6f} at step {k + 1}; the grid must be wide enough for"
                 " every step, and finer than √(2s), to keep it at 1."
             )

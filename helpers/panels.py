@@ -195,8 +195,8 @@ def run_chain(
     try:
         for p in exact.iterate_law(p0, energy, x, steps[: len(path) - 1], kernel=kernel):
             laws.append(p)
-    except ValueError:
-        pass  # the grid cannot hold the next law, which the panel then says
+    except exact.GridError:
+        pass  # which the panel says
 
     variance = None
     if plain and len(means) == 1:

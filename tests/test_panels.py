@@ -269,6 +269,15 @@ def test_law_that_no_grid_can_hold_is_left_out_and_said() -> None:
     assert f"The grid of 401 points holds the law to step {len(chain.laws) - 1}." in says
 
 
+def test_only_the_grids_limit_is_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistaken(*arguments: Any, **options: Any) -> None:
+        raise ValueError("another mistake")
+
+    monkeypatch.setattr(exact, "iterate_law", mistaken)
+    with pytest.raises(ValueError, match="another mistake"):
+        panels.run_chain(**BASE)
+
+
 def test_floor_is_that_of_perfect_draws() -> None:
     x = exact.grid(-5, 15)
     floor = exact.w1_floor(
