@@ -52,6 +52,8 @@ def spaced(n: int) -> str:
 
 BINS = range(2, 201)
 WINDOW = (0.0, 10.0)
+WHOLE = 1 / (2 * math.sqrt(math.pi))
+"""∫ p*² dx of N(5, 1)."""
 
 
 class HistogramError(NamedTuple):
@@ -66,13 +68,12 @@ def histogram_error(n: int, bins: int) -> HistogramError:
 
     With bins of width h and probabilities P, the heights have mean P/h and variance P(1 − P)/(nh²):
     the expectation is Σ P(1 − P)/(nh) + ∫ p*² − Σ P²/h (D. W. Scott, Multivariate Density
-    Estimation, 1992, chapter 3). ∫ p*² = 1/(2√π).
+    Estimation, 1992, chapter 3).
     """
-    whole = 1 / (2 * math.sqrt(math.pi))
     probabilities, h = bin_probabilities(bins), (WINDOW[1] - WINDOW[0]) / bins
     squares = float(np.square(probabilities).sum())
     chance = (probabilities.sum() - squares) / (n * h)
-    return HistogramError((whole - squares / h) / whole, float(chance) / whole)
+    return HistogramError((WHOLE - squares / h) / WHOLE, float(chance) / WHOLE)
 
 
 @cache
@@ -93,11 +94,9 @@ def draw_histogram(figure: FigureBase, *, n: int, bins: int, seed: int) -> str:
     """Show a histogram of n draws of N(5, 1), and its squared error among those expected."""
     target = densities.gaussian(5.0, 1.0)
     samples = densities.draw(target, n, generator=torch.Generator().manual_seed(seed))
-    counts, edges = np.histogram(samples, bins, WINDOW)
-    h = edges[1] - edges[0]
-    heights = counts / (n * h)
-    whole = 1 / (2 * math.sqrt(math.pi))
-    error = (heights**2).sum() * h - 2 * heights @ bin_probabilities(bins) + whole
+    edges = np.linspace(*WINDOW, bins + 1)
+    h, heights = edges[1] - edges[0], plots.bar_heights(samples, edges)
+    error = (heights**2).sum() * h - 2 * heights @ bin_probabilities(bins) + WHOLE
     (bias, chance), (curves, best) = histogram_error(n, bins), expected_errors(n)
 
     if not figure.axes:
@@ -117,12 +116,12 @@ def draw_histogram(figure: FigureBase, *, n: int, bins: int, seed: int) -> str:
     plots.put_line(right, "chance", BINS, 100 * curves[1], color=plots.FLOOR, linestyle=":")
     plots.put_line(right, "expected", BINS, 100 * curves.sum(0), color=plots.LAW)
     here = {"color": plots.P_STAR, "marker": "o", "linestyle": ""}
-    plots.put_line(right, "here", [bins], [100 * error / whole], **here)
+    plots.put_line(right, "here", [bins], [100 * error / WHOLE], **here)
     plots.put_legends(left)
     plots.put_legends(right, ncols=2, columnspacing=0.8, handlelength=1.3)
     return (
         f"{spaced(n)} samples in {bins} bins of width {h:.3f}: squared error"
-        f" {100 * error / whole:.1f} % of ∫ p*² dx; expected {100 * (bias + chance):.1f} %, bias"
+        f" {100 * error / WHOLE:.1f} % of ∫ p*² dx; expected {100 * (bias + chance):.1f} %, bias"
         f" {100 * bias:.1f} % and chance {100 * chance:.1f} %. Best for this N: {best} bins."
     )
 
@@ -305,9 +304,9 @@ def draw_steps(
     name = ", MALA" if sampler == SAMPLERS[1] else ""
     plots.put_title(left, f"s = {s:g}, K = {len(path) - 1}{name}")
     edges = np.linspace(-5, 15, 101)
-    heights = np.histogram(path[-1], edges)[0] / (PARTICLES * (edges[1] - edges[0]))
     law = laws[-1] if len(laws) == len(path) else torch.full_like(chain.x, math.nan)
     dashed = {"color": plots.LAW, "linestyle": "--", "linewidth": 1.8}
+    heights = plots.bar_heights(path[-1], edges)
     plots.put_bars(left, "particles", heights, edges, color=plots.PARTICLES)
     plots.put_line(left, "target", window, p, color=plots.P_STAR)
     plots.put_line(left, "exact law", chain.x, law, **dashed)
@@ -491,7 +490,7 @@ def draw_flow(
     above, below = figure.axes
     plots.put_title(above, f"{model}, {box}, k = {k}")
     edges = np.linspace(-2, 17, 77)
-    heights = np.histogram(particles[k], edges)[0] / (len(particles[k]) * (edges[1] - edges[0]))
+    heights = plots.bar_heights(particles[k], edges)
     rows = np.random.default_rng(0).uniform(size=len(particles[k]))
     dots = {"marker": "o", "markersize": 2.5, "linestyle": "", "alpha": 0.5, "label": "_"}
     plots.put_bars(above, "particles", heights, edges, color=plots.PARTICLES)

@@ -61,6 +61,12 @@ def put_line(ax: Axes, name: str, x: Sequence[float], y: Sequence[float], **opti
     ax.plot(x, y, gid=name, animated=True, **{"label": name, **options})
 
 
+def bar_heights(samples: Tensor | np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return the heights of a histogram over even edges; what lies outside counts to its area."""
+    counts, _ = np.histogram(samples, edges)
+    return counts / (len(samples) * (edges[1] - edges[0]))
+
+
 def put_bars(ax: Axes, name: str, heights: np.ndarray, edges: np.ndarray, **options) -> None:
     """Draw the moving histogram of that name from its heights and edges, or move it."""
     for bars in ax.patches:
