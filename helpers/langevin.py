@@ -15,7 +15,8 @@ from torch import Tensor
 
 from helpers.chains import DivergenceError as DivergenceError
 from helpers.chains import StepSize, check_arguments, divergence, in_bounds
-from helpers.densities import Energy, as_samples
+from helpers.data import as_samples
+from helpers.densities import Energy
 
 PIECE = 2048
 """The largest number of particles whose energies are computed at once."""

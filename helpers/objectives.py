@@ -1,22 +1,19 @@
-"""What a recipe minimises, where its negative samples come from, and one loop for all of them.
+"""What a recipe minimises, and where its negative samples come from.
 
-A loss takes the energy f, a batch of data (n, d) and a generator, and returns a scalar; ``train``
-lowers it. The negative samples of a loss come from a function of the same three arguments. So two
-recipes differ in one argument, and what they end in can be laid at its door.
+A loss takes the energy f, a batch of data (n, d) and a generator, and returns a scalar. The
+negative samples of a loss come from a function of the same three arguments. So two recipes differ
+in one argument, and what they end in can be laid at its door.
 """
 
 import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch import Tensor
 
 from helpers import exact
-from helpers.densities import Energy, as_samples, uniform
+from helpers.densities import Energy, uniform
 from helpers.langevin import StepSize, langevin_monte_carlo
-from helpers.progress import progress
-from helpers.training import batches
 
 Loss = Callable[[Energy, Tensor, torch.Generator], Tensor]
 """From an energy, a batch (n, d) and a generator to a scalar to be minimised."""
@@ -142,45 +139,3 @@ def persistent(
         return state
 
     return negatives
-
-
-def train(
-    energy: nn.Module,
-    samples: Tensor,
-    loss: Loss,
-    *,
-    updates: int,
-    seed: int = 0,
-    batch_size: int = 256,
-    lr: float = 1e-2,
-    watch: Callable[[nn.Module], None] | None = None,
-    show_progress: bool = True,
-) -> nn.Module:
-    """Lower the loss by Adam, with a learning rate that falls to 0 on a cosine.
-
-    Args:
-        energy: the energy to be trained, in place, from (n, d) to (n,).
-        samples: numbers of shape (n,) or (n, d).
-        loss: what is minimised.
-        updates: how many steps of Adam.
-        seed: of the batches, the noise and the chains.
-        batch_size: how many samples an update sees.
-        lr: the learning rate at the start.
-        watch: called with the energy after every update.
-        show_progress: show a progress bar.
-
-    Returns:
-        The energy, whose parameters no longer require a gradient.
-    """
-    samples, generator = as_samples(samples), torch.Generator().manual_seed(seed)
-    real_batches = batches(samples, batch_size, generator)
-    optimiser = torch.optim.Adam(energy.parameters(), lr=lr, betas=(0.9, 0.99))
-    schedule = CosineAnnealingLR(optimiser, updates)
-    for _ in progress(range(updates), "training", show_progress):
-        optimiser.zero_grad()
-        loss(energy, next(real_batches), generator).backward()
-        optimiser.step()
-        schedule.step()
-        if watch:
-            watch(energy)
-    return energy.requires_grad_(False)

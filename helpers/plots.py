@@ -3,9 +3,6 @@
 Colours are from Okabe and Ito's palette, which colour-blind readers can tell apart.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -52,72 +49,6 @@ def histogram(
     ax.hist(values, bins=bins, density=True, color=color, label=label, edgecolor="none", **options)
 
 
-def put_line(ax: Axes, name: str, x: Sequence[float], y: Sequence[float], **options) -> None:
-    """Draw the moving line of that name (its label, if options give none), or move it."""
-    for line in ax.lines:
-        if line.get_gid() == name:
-            line.set_data(x, y)
-            return
-    ax.plot(x, y, gid=name, animated=True, **{"label": name, **options})
-
-
-def bar_heights(samples: Tensor | np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Return the heights of a histogram over even edges; what lies outside counts to its area."""
-    counts, _ = np.histogram(samples, edges)
-    return counts / (len(samples) * (edges[1] - edges[0]))
-
-
-def put_bars(ax: Axes, name: str, heights: np.ndarray, edges: np.ndarray, **options) -> None:
-    """Draw the moving histogram of that name from its heights and edges, or move it."""
-    for bars in ax.patches:
-        if bars.get_gid() == name:
-            bars.set_data(heights, edges)
-            return
-    ax.stairs(heights, edges, fill=True, gid=name, animated=True, label=name, **options)
-
-
-def put_title(ax: Axes, title: str) -> None:
-    """Give axes a title that moves with their lines."""
-    ax.set_title(title, animated=True)
-
-
-def put_legends(*axes: Axes, **options) -> None:
-    """Give each of the axes a legend, unless it has one."""
-    for ax in axes:
-        if ax.get_legend() is None:
-            ax.legend(**{"loc": "upper right", "fontsize": 11, **options})
-
-
-class Screen:
-    """Takes pictures of a figure: moving artists are drawn over a frame that is kept.
-
-    The frame (axes, ticks, legends) takes most of the time; it is drawn again when a limit changes.
-    """
-
-    def __init__(self, figure: Figure):
-        self.figure = figure
-        self.canvas = FigureCanvasAgg(figure)
-        self.limits: list[tuple[float, ...]] | None = None
-
-    def picture(self) -> Image.Image:
-        """Return the figure as it is now."""
-        limits = [ax.axis() for ax in self.figure.axes]
-        if limits != self.limits:
-            self.canvas.draw()
-            self.frame, self.limits = self.canvas.copy_from_bbox(self.figure.bbox), limits
-        self.canvas.restore_region(self.frame)
-        for ax in self.figure.axes:
-            for artist in (*ax.patches, *ax.lines, ax.title):
-                if artist.get_animated():
-                    ax.draw_artist(artist)
-        return rgb(self.canvas)
-
-
-def rgb(canvas: FigureCanvasAgg) -> Image.Image:
-    """Return what is drawn on a canvas."""
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-
-
 def trajectories(ax: Axes, trajectory: Tensor, *, n: int = 60) -> None:
     """Draw the first n particles of a trajectory (n_steps + 1, ·, 1) against the step number."""
     ax.plot(trajectory[:, :n, 0], color=PARTICLES, linewidth=0.8, alpha=0.6)
@@ -162,21 +93,9 @@ def flow_frames(
     return frames
 
 
-def save_gif(frames: Sequence[Image.Image], path: str | Path) -> None:
-    """Write pictures as a GIF that plays for ever: 10 a second, with a rest at both ends.
-
-    One palette of 32 colours, taken from the first, middle and last picture, serves all of them;
-    so the file is small and comes out the same every time.
-    """
-    chosen = [frames[0], frames[len(frames) // 2], frames[-1]]
-    width, height = frames[0].size
-    strip = Image.new("RGB", (width, height * len(chosen)))
-    for i, frame in enumerate(chosen):
-        strip.paste(frame, (0, i * height))
-    palette = strip.quantize(32, dither=Image.Dither.NONE)
-    pictures = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    durations = [600, *[100] * (len(frames) - 2), 1500]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+def rgb(canvas: FigureCanvasAgg) -> Image.Image:
+    """Return what is drawn on a canvas."""
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
 
 
 def small_multiples(n: int, *, columns: int = 4, height: float = 2.6) -> list[Axes]:

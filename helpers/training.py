@@ -1,4 +1,4 @@
-"""The recipes: the article's as published, and the one that the course recommends."""
+"""One loop for every loss, and the recipe that the course recommends."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from helpers import exact
-from helpers.densities import Energy, as_samples
-from helpers.energy import EnergyNet, linear
+from helpers.data import as_samples
+from helpers.densities import Energy
+from helpers.energy import EnergyNet
 from helpers.langevin import DivergenceError, jump, mala_step
+from helpers.objectives import Loss
 from helpers.progress import progress
 
 
@@ -116,6 +118,48 @@ def fit_energy(
     return energy.requires_grad_(False), record
 
 
+def train(
+    energy: nn.Module,
+    samples: Tensor,
+    loss: Loss,
+    *,
+    updates: int,
+    seed: int = 0,
+    batch_size: int = 256,
+    lr: float = 1e-2,
+    watch: Callable[[nn.Module], None] | None = None,
+    show_progress: bool = True,
+) -> nn.Module:
+    """Lower the loss by Adam, with a learning rate that falls to 0 on a cosine.
+
+    Args:
+        energy: the energy to be trained, in place, from (n, d) to (n,).
+        samples: numbers of shape (n,) or (n, d).
+        loss: what is minimised.
+        updates: how many steps of Adam.
+        seed: of the batches, the noise and the chains.
+        batch_size: how many samples an update sees.
+        lr: the learning rate at the start.
+        watch: called with the energy after every update.
+        show_progress: show a progress bar.
+
+    Returns:
+        The energy, whose parameters no longer require a gradient.
+    """
+    samples, generator = as_samples(samples), torch.Generator().manual_seed(seed)
+    real_batches = batches(samples, batch_size, generator)
+    optimiser = torch.optim.Adam(energy.parameters(), lr=lr, betas=(0.9, 0.99))
+    schedule = CosineAnnealingLR(optimiser, updates)
+    for _ in progress(range(updates), "training", show_progress):
+        optimiser.zero_grad()
+        loss(energy, next(real_batches), generator).backward()
+        optimiser.step()
+        schedule.step()
+        if watch:
+            watch(energy)
+    return energy.requires_grad_(False)
+
+
 def batches(data: Tensor, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Yield shuffled batches of min(size, n) rows without end; a smaller last one is dropped."""
     size = min(size, len(data))
@@ -135,76 +179,3 @@ def exact_nll(energy: EnergyNet, data: Tensor, *, width: float = 8.0, points: in
     z = exact.grid(-width, width, points)
     log_z = exact.log_partition(energy.standard, z, restricted=True)
     return (energy.standard(data).mean() + log_z + energy.sd.log().sum()).item()
-
-
-def fit_energy_as_published(
-    samples: np.ndarray | Tensor,
-    *,
-    seed: int = 0,
-    epochs: int = 30,
-    batch_size: int = 128,
-    penalty: float = 0.2,
-    step_size: Callable[[int], float] = lambda k: 1 / (k + 1),
-    zero_grad: bool = False,
-    show_progress: bool = True,
-) -> tuple[Energy, list[float]]:
-    """Train as the blog post "Energy-Based Models + LMC" does. It does not fit the density.
-
-    The article's network, loop and constants, in float64. What it leaves out is supplied: the
-    seed, the batches (shuffled, of 128), and fakes detached from their chains (same gradient). The
-    default arguments are the recipe as published; the others change one thing at a time.
-
-    Args:
-        samples: numbers of shape (n,) or (n, 1).
-        seed: of the weights, the batches and the chains.
-        epochs: passes through the samples.
-        batch_size: samples, and fakes, an update.
-        penalty: α in α · mean(f(real)² + f(fake)²).
-        step_size: s of Langevin step k = 0 … 14.
-        zero_grad: forget the last update's gradient, which the article does not.
-        show_progress: show a progress bar.
-
-    Returns:
-        The energy, a module from (n, 1) to (n,), and the loss, penalty and all, averaged over
-        each epoch.
-    """
-    samples = as_samples(samples)
-    if samples.shape[1] != 1:
-        raise ValueError(f"samples has shape {tuple(samples.shape)}; it must be (n,) or (n, 1).")
-    generator = torch.Generator().manual_seed(seed)
-    model = article_net(generator)
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.001)
-    losses = []
-    for _ in progress(range(epochs), "training as published", show_progress):
-        order = torch.randperm(len(samples), generator=generator)
-        total = 0.0
-        for real in samples[order].split(batch_size):
-            fake = 15 * torch.rand(real.shape, generator=generator, dtype=real.dtype)
-            for k in range(15):
-                fake.requires_grad_()
-                (gradient,) = torch.autograd.grad(model(fake).sum(), fake)
-                noise = torch.randn(fake.shape, generator=generator, dtype=fake.dtype)
-                s = step_size(k)
-                fake = fake.detach() - s * gradient + math.sqrt(2 * s) * noise
-            if zero_grad:
-                optimiser.zero_grad()
-            f_real, f_fake = model(real), model(fake)
-            loss = f_real.mean() - f_fake.mean() + penalty * (f_real**2 + f_fake**2).mean()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), max_norm=1)
-            optimiser.step()
-            total += loss.item() * len(real)
-        losses.append(total / len(samples))
-    return model.requires_grad_(False), losses
-
-
-def article_net(generator: torch.Generator) -> nn.Module:
-    """Return the article's network 1 → 64 → 64 → 1 with LeakyReLU(0.2), from (n, 1) to (n,)."""
-    return nn.Sequential(
-        linear(1, 64, generator),
-        nn.LeakyReLU(0.2),
-        linear(64, 64, generator),
-        nn.LeakyReLU(0.2),
-        linear(64, 1, generator),
-        nn.Flatten(0),
-    )

@@ -22,8 +22,10 @@ from tqdm import tqdm
 
 import peers
 from helpers import densities, exact
+from helpers.article import fit_energy_as_published
+from helpers.data import kde_log_density
 from helpers.langevin import langevin_monte_carlo, sample
-from helpers.training import fit_energy, fit_energy_as_published
+from helpers.training import fit_energy
 
 SEEDS = range(5)
 N = 10_000
@@ -96,7 +98,7 @@ def kde(samples: Tensor, seed: int, target: Target) -> tuple[float, Tensor, Tens
     estimate = st.gaussian_kde(samples.flatten().numpy())
     seconds = time.perf_counter() - begin
     draws = torch.from_numpy(estimate.resample(DRAWS, seed=1000 + seed))
-    return seconds, densities.kde_log_density(samples, target.x), draws.T
+    return seconds, kde_log_density(samples, target.x), draws.T
 
 
 def gaussian_fit(samples: Tensor, seed: int, target: Target) -> tuple[float, Tensor, Tensor]:

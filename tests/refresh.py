@@ -6,6 +6,7 @@ python tests/refresh.py 02_nll_gradient 03_solutions
 
 import argparse
 import os
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from subprocess import DEVNULL
@@ -16,6 +17,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
+from PIL import Image
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,14 +112,29 @@ def write_figures(folder: Path) -> None:
 
     The cells with the tag ``figure`` end in ``frames``, the pictures of the particle flow.
     """
-    from helpers import plots  # late: once imported, torch keeps its number of threads
-
     notebook = nbformat.read(NOTEBOOKS / "05_particle_flow.ipynb", as_version=4)
     names: dict[str, object] = {}
     for cell in notebook.cells:
         if "figure" in cell.metadata.get("tags", []):
             exec(cell.source, names)
-    plots.save_gif(names["frames"], folder / "particle_flow.gif")
+    save_gif(names["frames"], folder / "particle_flow.gif")
+
+
+def save_gif(frames: Sequence[Image.Image], path: str | Path) -> None:
+    """Write pictures as a GIF that plays for ever: 10 a second, with a rest at both ends.
+
+    One palette of 32 colours, taken from the first, middle and last picture, serves all of them;
+    so the file is small and comes out the same every time.
+    """
+    chosen = [frames[0], frames[len(frames) // 2], frames[-1]]
+    width, height = frames[0].size
+    strip = Image.new("RGB", (width, height * len(chosen)))
+    for i, frame in enumerate(chosen):
+        strip.paste(frame, (0, i * height))
+    palette = strip.quantize(32, dither=Image.Dither.NONE)
+    pictures = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    durations = [600, *[100] * (len(frames) - 2), 1500]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0)
 
 
 def main() -> None:

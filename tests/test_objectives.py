@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from helpers import densities, exact, objectives
+from helpers import densities, exact, objectives, training
 from helpers.langevin import leimkuhler_matthews, mala
 
 N = 40_000
@@ -194,7 +194,7 @@ def test_bad_restarts_are_named() -> None:
 def trained(loss, **options) -> Spring:
     """Return the spring, started at N(6, 2²), after 300 updates on 4 000 draws of N(5, 1)."""
     options = {"updates": 300, "lr": 0.1, "batch_size": 512, "show_progress": False} | options
-    return objectives.train(Spring(6.0, 0.25), draws(4000), loss, **options)
+    return training.train(Spring(6.0, 0.25), draws(4000), loss, **options)
 
 
 def biased_theta(s: float, variance: float) -> float:
@@ -231,7 +231,7 @@ def test_training_is_repeatable_and_leaves_the_rest_alone() -> None:
     kept, loss = data.clone(), objectives.contrast(objectives.from_noise(*BOX, 2, 0.1))
     options = {"updates": 20, "show_progress": False}
     a, b, c = (
-        objectives.train(Spring(6.0, 0.25), data, loss, seed=seed, **options).m.item()
+        training.train(Spring(6.0, 0.25), data, loss, seed=seed, **options).m.item()
         for seed in (0, 0, 1)
     )
     assert a == b != c

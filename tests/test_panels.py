@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from helpers import densities, exact, langevin, panels
-from helpers.controls import Panel, blank, choice, number, whole_number
+from helpers.panels import flow, histogram, penalty, steps
+from helpers.panels.widgets import Panel, blank, choice, number, whole_number
 
 TARGET = densities.gaussian(5.0, 1.0)
 GRID = exact.grid(-5, 20, 501)
@@ -171,12 +172,12 @@ def test_histogram_error_is_the_mean_over_data_sets(n: int, bins: int) -> None:
     p = TARGET.log_prob(torch.from_numpy(middles)).exp().numpy()
     heights = np.repeat(np.array(counts) / (n * h), 200, axis=1)
     errors = ((heights - p) ** 2).mean(1) * 10 / (p**2).mean() / 10
-    expected = sum(panels.histogram_error(n, bins))
+    expected = sum(histogram.histogram_error(n, bins))
     assert abs(errors.mean() - expected) < 5 * errors.std() / math.sqrt(4000)
 
 
 def test_histogram_sentence_gives_the_error_of_its_picture() -> None:
-    says = panels.draw_histogram(blank(7.6, 3.8), n=200, bins=20, seed=3)
+    says = histogram.draw_histogram(blank(7.6, 3.8), n=200, bins=20, seed=3)
     samples = densities.draw(TARGET, 200, generator=torch.Generator().manual_seed(3))
     heights, edges = np.histogram(samples, 20, (0, 10), density=True)
     x = np.linspace(0, 10, 20_001)[:-1] + 0.00025
@@ -186,7 +187,7 @@ def test_histogram_sentence_gives_the_error_of_its_picture() -> None:
 
 
 def test_best_number_of_bins_grows_with_the_cube_root_of_n() -> None:
-    small, large = panels.expected_errors(100)[1], panels.expected_errors(10_000)[1]
+    small, large = histogram.expected_errors(100)[1], histogram.expected_errors(10_000)[1]
     assert large / small == pytest.approx(100 ** (1 / 3), rel=0.1)
 
 
@@ -197,34 +198,34 @@ def test_plain_chain_has_the_variance_and_law_of_the_closed_form(
     s: float, start: str, schedule: str
 ) -> None:
     values = {**BASE, "s": s, "start": start, "schedule": schedule, "sigma": 1.2}
-    chain = panels.run_chain(**values)
-    assert chain.path.shape == (21, panels.PARTICLES)
+    chain = steps.run_chain(**values)
+    assert chain.path.shape == (21, steps.PARTICLES)
     mean, sd = exact.moments(chain.laws[-1].log(), chain.x)
     assert sd**2 == pytest.approx(chain.variance, abs=2e-3)
-    standard_error = math.sqrt(2 / panels.PARTICLES) * chain.variance
+    standard_error = math.sqrt(2 / steps.PARTICLES) * chain.variance
     assert abs(chain.path[-1].var().item() - chain.variance) < 5 * standard_error
-    assert abs(chain.path[-1].mean().item() - mean) < 5 * sd / math.sqrt(panels.PARTICLES)
+    assert abs(chain.path[-1].mean().item() - mean) < 5 * sd / math.sqrt(steps.PARTICLES)
     assert chain.acceptance == 1 and chain.stopped is None
 
 
 @pytest.mark.parametrize("target", panels.TARGETS)
 @pytest.mark.parametrize("sampler", panels.SAMPLERS)
 def test_particles_follow_their_exact_law(target: str, sampler: str) -> None:
-    chain = panels.run_chain(**{**BASE, "s": 0.5, "target": target, "sampler": sampler})
+    chain = steps.run_chain(**{**BASE, "s": 0.5, "target": target, "sampler": sampler})
     distances = exact.w1_of_rows(chain.path[[-1]], exact.cdf(chain.laws[-1], chain.x), chain.x)
     generator = torch.Generator().manual_seed(2)
     floor = exact.w1_floor(
-        chain.laws[-1].log(), chain.x, panels.PARTICLES, repeats=400, generator=generator
+        chain.laws[-1].log(), chain.x, steps.PARTICLES, repeats=400, generator=generator
     )
     assert distances.item() < 1.5 * floor[-1]
 
 
 def test_accept_reject_has_the_law_of_the_mala_kernel() -> None:
     values = {**BASE, "s": 2.5, "n_steps": 60, "sampler": "accept/reject"}
-    chain = panels.run_chain(**values)
+    chain = steps.run_chain(**values)
     assert exact.w1_of_laws(chain.laws[-1], TARGET.log_prob(chain.x).exp(), chain.x) < 0.01
     assert 0.2 < chain.acceptance < 0.6
-    assert "of the moves accepted" in panels.draw_steps(blank(7.6, 3.8), **values)
+    assert "of the moves accepted" in steps.draw_steps(blank(7.6, 3.8), **values)
 
 
 @pytest.mark.parametrize(
@@ -241,31 +242,31 @@ def test_accept_reject_has_the_law_of_the_mala_kernel() -> None:
     ],
 )
 def test_divergence_is_said_in_words(change: dict, words: str) -> None:
-    says = panels.draw_steps(blank(7.6, 3.8), **{**BASE, **change})
+    says = steps.draw_steps(blank(7.6, 3.8), **{**BASE, **change})
     assert (words in says) == (change["s"] != 1.9)
 
 
 def test_explorer_draws_up_to_the_step_at_which_the_sampler_gives_up() -> None:
     values = {**BASE, "s": 5.0, "n_steps": 100}
-    chain = panels.run_chain(**values)
+    chain = steps.run_chain(**values)
     generator = torch.Generator().manual_seed(0)
-    x0 = densities.uniform(0, 10, panels.PARTICLES, generator=generator)
+    x0 = densities.uniform(0, 10, steps.PARTICLES, generator=generator)
     with pytest.raises(langevin.DivergenceError) as caught:
         langevin.langevin_monte_carlo(
             densities.energy_of(TARGET), x0, 100, 5.0, generator=generator
         )
     assert chain.stopped == caught.value.step
     assert len(chain.path) == chain.stopped
-    assert f"The sampler gave up at step {chain.stopped}" in panels.draw_steps(
+    assert f"The sampler gave up at step {chain.stopped}" in steps.draw_steps(
         blank(7.6, 3.8), **values
     )
 
 
 def test_law_that_no_grid_can_hold_is_left_out_and_said() -> None:
     values = {**BASE, "s": 0.01, "n_steps": 100, "schedule": "s/(k + 1)"}
-    chain = panels.run_chain(**values)
+    chain = steps.run_chain(**values)
     assert len(chain.laws) < len(chain.path)
-    says = panels.draw_steps(blank(7.6, 3.8), **values)
+    says = steps.draw_steps(blank(7.6, 3.8), **values)
     assert f"The grid of 401 points holds the law to step {len(chain.laws) - 1}." in says
 
 
@@ -275,21 +276,21 @@ def test_only_the_grids_limit_is_taken_for_one(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(exact, "iterate_law", mistaken)
     with pytest.raises(ValueError, match="another mistake"):
-        panels.run_chain(**BASE)
+        steps.run_chain(**BASE)
 
 
 def test_floor_is_that_of_perfect_draws() -> None:
     x = exact.grid(-5, 15)
     floor = exact.w1_floor(
-        TARGET.log_prob(x), x, panels.PARTICLES, generator=torch.Generator().manual_seed(0)
+        TARGET.log_prob(x), x, steps.PARTICLES, generator=torch.Generator().manual_seed(0)
     )
-    assert panels.floor_of_w1(TARGET) == pytest.approx(floor.mean().item(), rel=0.1)
+    assert steps.floor_of_w1(TARGET) == pytest.approx(floor.mean().item(), rel=0.1)
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.2, 1.0])
 def test_penalised_energy_minimises_the_penalised_loss(alpha: float) -> None:
     p, q = TARGET.log_prob(GRID).exp(), NEGATIVES["a bell"]
-    f = panels.penalised_energy(p, q, alpha)
+    f = penalty.penalised_energy(p, q, alpha)
     assert (f.abs() <= (1 + 1e-12) / (2 * alpha)).all()
 
     def loss(f: torch.Tensor) -> torch.Tensor:
@@ -301,13 +302,13 @@ def test_penalised_energy_minimises_the_penalised_loss(alpha: float) -> None:
 
 
 def test_flow_follows_its_law_and_its_box() -> None:
-    x = exact.grid(-15, 30, panels.GRID_POINTS)
-    flow = panels.run_flow(ENERGIES["exact"], "from [0, 15]", x)
-    assert flow.particles.shape == (31, 500) and flow.laws.shape == (31, len(x))
-    means = torch.stack([exact.integrate(p * x, x) for p in flow.laws])
+    x = exact.grid(-15, 30, steps.GRID_POINTS)
+    run = flow.run_flow(ENERGIES["exact"], "from [0, 15]", x)
+    assert run.particles.shape == (31, 500) and run.laws.shape == (31, len(x))
+    means = torch.stack([exact.integrate(p * x, x) for p in run.laws])
     expected = 5 + 2.5 * 0.9 ** torch.arange(31.0, dtype=torch.float64)
     assert (means - expected).abs().max() < 1e-3
-    assert (flow.particles.mean(1) - expected).abs().max() < 5 * 15 / math.sqrt(12 * 500)
+    assert (run.particles.mean(1) - expected).abs().max() < 5 * 15 / math.sqrt(12 * 500)
 
 
 def test_still_shows_each_setting() -> None:

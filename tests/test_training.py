@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from helpers import densities, exact, training
+from helpers.article import fit_energy_as_published
+from helpers.data import kde_log_density
 from helpers.energy import EnergyNet
 from helpers.langevin import DivergenceError, energy_and_gradient, jump, sample
 
@@ -27,7 +29,7 @@ def fit():
 def test_the_recipe_halves_the_kl_of_the_kde(fit):
     samples, energy, _ = fit
     log_p = TWO_MODES.log_prob(X)
-    kde = exact.kl(log_p, densities.kde_log_density(samples, X), X)
+    kde = exact.kl(log_p, kde_log_density(samples, X), X)
     assert exact.kl(log_p, exact.log_density(energy, X), X) < kde / 2
 
 
@@ -65,7 +67,7 @@ def test_fitting_leaves_data_and_global_randomness_alone():
     before, state = samples.clone(), torch.get_rng_state()
     first, _ = training.fit_energy(samples, updates=20, show_progress=False)
     again, _ = training.fit_energy(samples.numpy(), updates=20, show_progress=False)
-    training.fit_energy_as_published(samples, epochs=1, show_progress=False)
+    fit_energy_as_published(samples, epochs=1, show_progress=False)
     assert torch.equal(samples, before) and torch.equal(torch.get_rng_state(), state)
     assert torch.equal(first(samples), again(samples))
 
@@ -89,7 +91,7 @@ def test_two_dimensions_have_no_exact_nll_but_a_fit():
         ([1.0, math.inf], "NaN or infinity"),
     ],
 )
-@pytest.mark.parametrize("recipe", [training.fit_energy, training.fit_energy_as_published])
+@pytest.mark.parametrize("recipe", [training.fit_energy, fit_energy_as_published])
 def test_bad_data_are_named(recipe, samples, message):
     with pytest.raises(ValueError, match=f"samples .*{message}"):
         recipe(torch.tensor(samples, dtype=torch.float64))
@@ -97,7 +99,7 @@ def test_bad_data_are_named(recipe, samples, message):
 
 def test_the_published_network_takes_one_dimension():
     with pytest.raises(ValueError, match=r"samples has shape \(3, 2\)"):
-        training.fit_energy_as_published(torch.arange(6.0).view(3, 2))
+        fit_energy_as_published(torch.arange(6.0).view(3, 2))
 
 
 def test_plain_chains_that_diverge_say_so():
@@ -112,8 +114,8 @@ def test_plain_chains_that_diverge_say_so():
 def test_published_recipe_has_the_published_flaw():
     """With the penalty the energy stays below about 1/(2α) = 2.5 far from the data."""
     samples = densities.draw(densities.gaussian(5.0, 1.0), 2000, generator=seeded())
-    capped, _ = training.fit_energy_as_published(samples, epochs=20, show_progress=False)
-    free, _ = training.fit_energy_as_published(
+    capped, _ = fit_energy_as_published(samples, epochs=20, show_progress=False)
+    free, _ = fit_energy_as_published(
         samples, epochs=20, penalty=0.0, zero_grad=True, show_progress=False
     )
     there, data = torch.tensor([[12.0]], dtype=torch.float64), samples[:100]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
-from helpers.plots import Screen
+from helpers.panels.screen import Screen
 
 Draw = Callable[..., str]
 """draw(figure, **values) draws into a figure or subfigure and says in a sentence what it shows."""

@@ -1,0 +1,29 @@
+"""The checks of the exercises: an answer is right, and why that matters, or what it looks like.
+
+A check takes the learner's function, calls it on arguments of its own, compares what comes back
+with a closed form or with the exact law, and prints one verdict.
+
+Where an answer draws random numbers, every statistic may be ``verdicts.Z`` standard errors off.
+``seed`` sets all randomness of such a check; another seed asks the same question with other
+numbers.
+"""
+
+from helpers.exercises.flow import new_density as new_density
+from helpers.exercises.flow import steps_enough as steps_enough
+from helpers.exercises.flow import w1_sorted as w1_sorted
+from helpers.exercises.gradient import nll_gradient as nll_gradient
+from helpers.exercises.gradient import score as score
+from helpers.exercises.gradient import two_slopes as two_slopes
+from helpers.exercises.histogram import average_log_likelihood as average_log_likelihood
+from helpers.exercises.histogram import draws_needed as draws_needed
+from helpers.exercises.histogram import kl_by_quadrature as kl_by_quadrature
+from helpers.exercises.langevin import langevin_step as langevin_step
+from helpers.exercises.langevin import largest_step as largest_step
+from helpers.exercises.langevin import schedule_for_three as schedule_for_three
+from helpers.exercises.langevin import stationary_variance as stationary_variance
+from helpers.exercises.recipes import denoising_loss as denoising_loss
+from helpers.exercises.recipes import noise_for as noise_for
+from helpers.exercises.recipes import resting_theta as resting_theta
+from helpers.exercises.training import penalised_optimum as penalised_optimum
+from helpers.exercises.training import persistent as persistent
+from helpers.exercises.training import train_step as train_step

@@ -1,0 +1,208 @@
+"""The checks of notebook 3: Langevin Monte Carlo."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from helpers import densities, exact
+from helpers.exercises.verdicts import (
+    TOLERANCE,
+    Wrong,
+    Z,
+    as_tensor,
+    call,
+    check,
+    compare,
+    no_graph,
+    positive,
+    seeded,
+    untouched,
+)
+
+
+def _well(x: Tensor) -> Tensor:
+    """Return the energy (x² − 1)²/4 of particles (n, 1), whose slope is x (x² − 1)."""
+    return ((x**2 - 1) ** 2).sum(-1) / 4
+
+
+@check
+def langevin_step(answer: object, *, seed: int = 0) -> str:
+    """Check answer(energy, x, s, generator), which makes one Langevin step from x (n, 1).
+
+    Eight particles on an energy as steep as 10⁶ show the drift, with the noise lost in it; 20 000
+    on a gentle one show the noise: mean 0 and variance 2s, both within ``Z`` standard errors.
+    """
+    s, n = 0.2, 20_000
+    x = torch.linspace(-2, 2, 8, dtype=torch.float64).unsqueeze(1)
+    given, drift = x.clone(), -s * 1e6 * x * (x**2 - 1)
+    new = call(answer, lambda x: 1e6 * _well(x), given, s, seeded(seed))
+    untouched(given, x)
+    new = as_tensor(no_graph(new), (8, 1))
+    mistakes = {
+        "The sign of the drift is turned: the particles climb the energy. A step goes down,"
+        " x − s ∇ₓf (section 3.1).": -drift,
+        "The drift is too small by the number of particles: it is the gradient of the mean"
+        " energy. Differentiate the sum, so that each particle keeps its own (section 3.1).": (
+            drift / 8
+        ),
+        "There is no drift: the particles do not feel the energy (section 3.1).": 0 * drift,
+        "The slope is not multiplied by the step size s (section 3.1).": drift / s,
+    }
+    slack = TOLERANCE * drift.abs().max()
+    compare("Drift from x = −2, −1.429, …", new - x, drift, mistakes, slack)
+
+    x = torch.linspace(-2, 2, n, dtype=torch.float64).unsqueeze(1)
+    generator = seeded(seed + 1)
+    first, second = (
+        as_tensor(call(answer, _well, x.clone(), s, generator), (n, 1)) - x + s * x * (x**2 - 1)
+        for _ in range(2)
+    )
+    mean, variance = first.mean().item(), first.var().item()
+    if first.abs().max() < 1e-6:
+        raise Wrong(
+            "There is no noise: this is gradient descent, and all particles end in a minimum of"
+            " the energy. Add √(2s) N (section 3.1)."
+        )
+    if variance < 1e-9:
+        raise Wrong(
+            "All particles share one draw of the noise: the cloud moves as a whole and does not"
+            " spread. Draw one number for each, torch.randn(x.shape, …) (section 3.1)."
+        )
+    if torch.equal(first, second):
+        raise Wrong(
+            "Two steps in a row got the same noise: the generator is seeded afresh inside the"
+            " step. Use the one that you are given."
+        )
+    kinds = {
+        "The noise has the standard deviation √s. It must be √(2s): at √s the temperature is ½,"
+        " and the cloud comes out too narrow (section 3.1).": s,
+        "The noise is proportional to s. It must be √(2s), as a diffusion spreads like the root"
+        " of the time; with s the temperature vanishes for small steps (section 3.1).": s**2,
+        "The noise is proportional to s. It must be √(2s): the root belongs over the s as"
+        " well (section 3.1).": 2 * s**2,
+        "The noise has the standard deviation 2s, proportional to s: that is the variance. Take"
+        " its root, √(2s) (section 3.1).": 4 * s**2,
+        "The noise has the variance 1, whatever the step: multiply it by √(2s) (section 3.1).": 1,
+        "The noise is uniform, from torch.rand. It must be normal: torch.randn.": 2 * s / 12,
+    }
+    spread = torch.tensor(variance, dtype=torch.float64)
+    compare("Variance of the noise", spread, 2 * s, kinds, Z * variance * math.sqrt(2 / n))
+    if abs(mean) > Z * math.sqrt(2 * s / n):
+        raise Wrong(f"Mean of the noise: expected 0.000, found {mean:.3f}.")
+    return (
+        "Repeated, this step samples e^(−f) up to a bias of the size of s, for every energy and"
+        " without Z. The course's samplers are built on it."
+    )
+
+
+@check
+def stationary_variance(answer: object, *, s: float = 0.7, sigma: float = 1.5) -> str:
+    """Check answer(s, sigma), the variance at which Langevin steps of size s on N(μ, σ²) settle.
+
+    The closed form is σ²/(1 − s/2σ²), section 3.3; it is checked at the learner's s and sigma too.
+    """
+    positive(s=s, sigma=sigma)
+    if s >= 2 * sigma**2:
+        raise Wrong(
+            f"With s = {s} and σ = {sigma} the chain never settles: s must stay below 2σ² ="
+            f" {2 * sigma**2:.3f} (section 3.3). Choose a smaller step."
+        )
+    for step, sd in [(3.0, 2.0), (s, sigma)]:
+        a = step / sd**2
+        right = sd**2 / (1 - a / 2)
+        mistakes = {
+            "This is the variance of the target, σ². With a finite step the chain settles at a"
+            " larger one (section 3.3).": sd**2,
+            "This is the variance of the noise in one step, 2s. The drift pulls back part of what"
+            " came before: solve v = (1 − a)² v + 2s, a = s/σ² (section 3.3).": 2 * step,
+            "The sign of the bias is turned: dividing by 1 − s/2σ² makes the variance larger.": (
+                sd**2 * (1 - a / 2)
+            ),
+            "This is the standard deviation; the variance was asked for.": math.sqrt(right),
+            "It looks as if a was taken to be s. It is a = s/σ² (section 3.2).": (
+                sd**2 / ((1 - step / 2) or math.nan)
+            ),
+            "The factor σ² is missing: this is the ratio of the variances.": right / sd**2,
+        }
+        found = as_tensor(call(answer, step, sd), ())
+        compare(f"Variance for s = {step}, σ = {sd}", found, right, mistakes)
+    return (
+        f"At s = {s} and σ = {sigma} the chain's variance is {1 / (1 - s / sigma**2 / 2):.3f} times"
+        " the target's. No number of steps removes that; a smaller step or accept/reject does."
+    )
+
+
+@check
+def largest_step(answer: object) -> str:
+    """Check answer(energy, x), 2 over the largest curvature of the energy on the grid x (m,).
+
+    Within 1 %, for derivatives by differences. On a Gaussian it is 2σ², exactly the limit.
+    """
+    x = exact.grid(-9, 15, 4801)
+    narrow = densities.mixture([0.8, 0.2], [0.0, 6.0], [1.2, 0.3])
+    bell, humps = densities.energy_of(densities.gaussian(3.0, 0.5)), densities.energy_of(narrow)
+    steepest = _curvature(humps, x).max().item()
+    _, sd = exact.moments(narrow.log_prob(x), x)
+    for name, energy, right, variance in [
+        ("N(3, 0.5²)", bell, 0.5, 0.25),
+        ("0.8·N(0, 1.2²) + 0.2·N(6, 0.3²)", humps, 2 / steepest, sd**2),
+    ]:
+        found = as_tensor(call(answer, energy, x.clone()), ())
+        mistakes = {
+            "The factor 2 is missing: at s = 1/curvature a step lands at the bottom, and only at"
+            " twice that does it overshoot by as much as it came (section 3.3).": right / 2,
+            "This is the largest curvature. The step's limit is 2 over it (section 3.3).": 2
+            / right,
+            "This is 2 times the variance of the whole density. What counts is the narrowest hump:"
+            " the largest curvature anywhere (section 3.3).": 2 * variance,
+            "This is the limit for the wide hump, which holds most of the mass. The narrow one"
+            " decides (section 3.3).": 2 * 1.2**2,
+        }
+        compare(f"The largest step for {name}", found, right, mistakes, 0.01 * right)
+    return (
+        "One narrow hump sets the step for the whole density. For N(μ, σ²) the bound is 2σ², and"
+        " it is sharp."
+    )
+
+
+def _curvature(energy: densities.Energy, x: Tensor) -> Tensor:
+    """Return ∇ₓ²f on the grid x (m,), by autograd."""
+    x = x.unsqueeze(1).requires_grad_()
+    (slope,) = torch.autograd.grad(energy(x).sum(), x, create_graph=True)
+    return torch.autograd.grad(slope.sum(), x)[0].flatten()
+
+
+@check
+def schedule_for_three(answer: object) -> str:
+    """Check answer(k), step sizes k = 0 … 14 that take U(14, 15) to N(5, 3²).
+
+    The exact law is that of 5 + A (X₀ − 5) + √V N with A = ∏ (1 − a_k), a = s/9, and V by the
+    recursion of section 3.2. Asked for: mean within 0.1 and standard deviation within 5 %.
+    """
+    A, V = 1.0, 0.0
+    for k in range(15):
+        s = as_tensor(call(answer, k), ()).item()
+        if not 0 < s < math.inf:
+            raise Wrong(f"A step size must be positive and finite; at k = {k} yours is {s:.3f}.")
+        A, V = A * (1 - s / 9), (1 - s / 9) ** 2 * V + 2 * s
+    off, sd = 9.5 * A, math.sqrt(A**2 / 12 + V)
+    if abs(A) > 1:
+        raise Wrong(
+            f"The chain blows up: the start's distance is multiplied by {A:.3g}. Steps must stay"
+            " below 2σ² = 18 (section 3.3)."
+        )
+    if abs(off) > 0.1:
+        raise Wrong(
+            f"The start is not forgotten: {abs(A):.3f} of it is left after 15 steps, and the mean"
+            f" is {5 + off:.3f} in place of 5. The steps are too small for σ = 3 (section 3.4)."
+        )
+    if not abs(sd / 3 - 1) <= 0.05:
+        raise Wrong(
+            f"The start is forgotten, but the standard deviation is {sd:.3f} in place of 3: the"
+            " last steps are so large that their bias remains (section 3.3)."
+        )
+    return (
+        "Large steps first, to forget; small ones last, for the bias. What is large is measured"
+        " in units of σ², which one has to know: hence standardised units in notebook 4."
+    )
