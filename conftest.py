@@ -1,28 +1,34 @@
-"""What the tests add to nbval: one thread for every number, and a look at every picture."""
+"""What the tests add to nbval: none of the reader's settings, and a look at every picture."""
 
-import os
-from base64 import b64decode
-from collections.abc import Generator, Iterable
-from io import BytesIO
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
 
-import numpy as np
 import pytest
-from nbformat import NotebookNode
 from nbval.plugin import IPyNbCell
-from PIL import Image
 
-MAX_RMS = 2.0
-"""The largest root mean square difference of two equal pictures, in steps of 0 to 255."""
+from course import OURS, set_aside_settings
 
 
-def pytest_configure() -> None:
-    """Give torch and numpy one thread here, in the workers and in the kernels, which inherit it."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the reader's settings aside here, in the workers and in the kernels, which inherit it."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.TemporaryDirectory()
+        config.add_cleanup(folder.cleanup)
+        set_aside_settings(Path(folder.name))
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Pass over notebooks that are not the course's."""
+    strange = collection_path.suffix == ".ipynb" and not OURS.fullmatch(collection_path.name)
+    return strange or None
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Compare a cell's pictures, once nbval has run it and compared everything else."""
+    from pictures import compare, pictures  # not above: matplotlib reads settings as it is imported
+
     yield
     if isinstance(item, IPyNbCell):
         difference = compare(pictures(item.cell.outputs), pictures(item.test_outputs))
@@ -31,27 +37,3 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
             item.raise_cell_error(
                 f"{difference}\nIf {name} is meant to change: python tests/refresh.py {name}"
             )
-
-
-def pictures(outputs: Iterable[NotebookNode]) -> list[Image.Image]:
-    """Return the PNG and JPEG pictures in a cell's outputs, in their order."""
-    bundles = [output.get("data", {}) for output in outputs]
-    return [
-        Image.open(BytesIO(b64decode(bundle[kind]))).convert("RGB")
-        for bundle in bundles
-        for kind in ("image/png", "image/jpeg")
-        if kind in bundle
-    ]
-
-
-def compare(stored: list[Image.Image], new: list[Image.Image]) -> str | None:
-    """Say how the new pictures differ from the stored ones; None if they do not."""
-    if len(stored) != len(new):
-        return f"Pictures: {len(stored)} stored, {len(new)} made"
-    for number, (before, after) in enumerate(zip(stored, new, strict=True), start=1):
-        if before.size != after.size:
-            return f"Picture {number} is stored with {before.size} pixels, now it has {after.size}"
-        rms = np.sqrt(np.mean((np.asarray(before, float) - np.asarray(after, float)) ** 2))
-        if rms > MAX_RMS:
-            return f"Picture {number} has changed: RMS difference {rms:.1f}, allowed {MAX_RMS}"
-    return None

@@ -3,9 +3,11 @@
 Colours are from Okabe and Ito's palette, which colour-blind readers can tell apart.
 """
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from IPython import get_ipython
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -23,22 +25,16 @@ FLOOR = "#707070"  # the floor of a yardstick, dark grey
 
 
 def use_style() -> None:
-    """Set the course's look: large enough for the back row, nothing on the page but the data."""
-    sns.set_theme(
-        context="notebook",
-        style="ticks",
-        font_scale=1.15,
-        rc={
-            "figure.figsize": (8, 4),
-            "figure.dpi": 100,
-            "figure.constrained_layout.use": True,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "lines.linewidth": 2.2,
-            "legend.frameon": False,
-            "font.family": "DejaVu Sans",
-        },
-    )
+    """Set the course's look, whatever the reader's matplotlibrc says, and have pictures shown.
+
+    In a kernel that was started with ``MPLBACKEND=Agg``, ``plt.show()`` would show nothing.
+    """
+    shell = get_ipython()
+    if hasattr(shell, "kernel") and matplotlib.get_backend().lower() == "agg":
+        shell.run_line_magic("matplotlib", "inline")
+    plt.style.use("default")
+    sns.set_theme(context="notebook", style="ticks", font_scale=1.15)
+    plt.style.use("helpers.course")
 
 
 def histogram(

@@ -1,23 +1,31 @@
-"""A JupyterLab of its own and a browser in front of it, for tests that use notebooks by hand."""
+"""A JupyterLab of its own and a browser in front of it, to use notebooks by hand.
 
-import os
-import re
+python tests/browser.py --all
+python tests/browser.py 03_langevin_monte_carlo
+
+Opens lessons, runs all their cells and uses their panels; prints a line for each, and ends with
+exit status 1 if anything is wrong with one of them.
+"""
+
+import argparse
 import secrets
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Error, Page, sync_playwright
 
-from refresh import ROOT
+from course import FIGURES, LESSONS, NOTEBOOKS, PATHS, print_anywhere, set_aside_settings
+from live import LivePanel, use
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = [
@@ -27,6 +35,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--no-proxy-server",
     "--no-first-run",
 ]
 TOO_LONG = """seconds => new Promise((_, reject) => setTimeout(
@@ -61,32 +70,28 @@ def find_browser() -> str | None:
 def jupyter_lab(folder: Path) -> Iterator[tuple[str, Path]]:
     """Serve copies of the notebooks and figures from an empty folder; yield the URL and the log.
 
-    The server has settings of its own, listens on this machine alone, and takes one thread, as the
-    stored numbers do.
+    The server listens on this machine alone. The reader's settings are to be set aside before.
     """
-    for name in ("notebooks", "figures"):
-        shutil.copytree(ROOT / name, folder / "course" / name)
-    settings = folder / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+    course, log = folder / "course", folder / "server.log"
+    for path in (*PATHS.values(), *FIGURES.iterdir()):
+        copy = course / path.relative_to(NOTEBOOKS.parent)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)  # without its mode: the checkout may be read-only
+    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+    news = settings / "notification.jupyterlab-settings"
+    news.write_text('{"fetchNews": "false"}', encoding="utf-8")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    token, log = secrets.token_hex(16), folder / "server.log"
+    token = secrets.token_hex(16)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1"]
     command += [f"--port={port}", f"--IdentityProvider.token={token}", "--allow-root"]
-    command += ["--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder / 'course'}"]
-    places = {
-        "JUPYTER_CONFIG_DIR": "config",
-        "JUPYTER_DATA_DIR": "data",
-        "JUPYTER_RUNTIME_DIR": "run",
-    }
-    places |= {"IPYTHONDIR": "ipython", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
-    environment = {**os.environ, **{key: str(folder / name) for key, name in places.items()}}
-    environment |= {"JUPYTERLAB_SETTINGS_DIR": str(folder / "config" / "lab" / "user-settings")}
-    environment |= {"OMP_NUM_THREADS": "1"}
-    with log.open("w") as file:
-        server = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
+    command += ["--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={course}"]
+    command += [f"--LabApp.user_settings_dir={folder / 'settings'}"]
+    command += [f"--LabApp.workspaces_dir={folder / 'workspaces'}"]
+    with log.open("w", encoding="utf-8") as file:
+        server = subprocess.Popen(command, stdout=file, stderr=file)
     try:
         url = f"http://127.0.0.1:{port}"
         wait_for(f"{url}/api?token={token}", server, log)
@@ -105,7 +110,7 @@ def wait_for(url: str, server: subprocess.Popen, log: Path, *, seconds: float = 
                 return
         except URLError:
             if server.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}") from None
+                raise RuntimeError(f"JupyterLab did not start:\n{log.read_text('utf-8')}") from None
             time.sleep(0.1)
 
 
@@ -135,96 +140,75 @@ def complaints(page: Page) -> list[str]:
     return page.evaluate("window.complaints")
 
 
-WATCH = """root => {
-    const content = root.querySelector('.widget-html-content');
-    const seen = root.seen = {pressed: 0, released: 0, shown: [], blank: 0, heights: new Set()};
-    document.addEventListener('keydown', () => { seen.pressed = performance.now(); }, true);
-    document.addEventListener('pointerup', () => { seen.released = performance.now(); }, true);
-    new MutationObserver(() => {
-        const pressed = seen.pressed;
-        requestAnimationFrame(async () => {
-            const image = content.querySelector('img');
-            if (image && !(image.complete && image.naturalWidth)) seen.blank += 1;
-            if (image) await image.decode();
-            seen.heights.add(root.offsetHeight);
-            requestAnimationFrame(() => seen.shown.push([pressed, performance.now()]));
-        });
-    }).observe(content, {childList: true});
-}"""
-"""Note when keys were pressed and pictures shown, pictures not ready in time, and heights."""
+PANELS = {
+    "01_data_histogram": "histogram_panel",
+    "03_langevin_monte_carlo": "step_panel",
+    "04_energy_based_model": "penalty_panel",
+    "05_particle_flow": "flow_panel",
+}
+"""The lessons that have a panel, and the function that makes it."""
 
 
-class LivePanel:
-    """A panel on the page, used as a reader uses it."""
+def trouble(page: Page, cells: list[dict[str, Any]], log: Path, panels: int) -> list[str]:
+    """Use the panels of a notebook that was run, and return what is wrong with it.
 
-    def __init__(self, page: Page, number: int = 0):
-        self.page = page
-        self.root = page.locator(".course-panel").nth(number)
-        self.root.wait_for()
-        self.root.scroll_into_view_if_needed()
-        sources = [""]
-        while sources[-1] != self.source:  # pictures of what the cells did may still come
-            sources.append(self.source)
-            page.wait_for_timeout(300)
-        self.root.evaluate(WATCH)
+    Args:
+        page: the notebook's page.
+        cells: what ``run_all`` returned.
+        log: the server's log.
+        panels: how many panels it is to have.
+    """
+    found = []
+    counts = [cell["count"] for cell in cells]
+    if counts != list(range(1, len(cells) + 1)):
+        found.append(f"the cells' counts are {counts}")
+    for cell in cells:
+        words = {output.get(key) for output in cell["outputs"] for key in ("output_type", "name")}
+        if "raises-exception" not in cell["tags"] and words & {"error", "stderr"}:
+            found.append(f"cell {cell['id']} shows an error or a warning")
+    if (live := page.locator(".course-panel").count()) != panels:
+        found.append(f"there are {live} panels, not {panels}")
+    for number in range(live):
+        use(LivePanel(page, number))
+    found += complaints(page)
+    for words in ("Error displaying widget", "Click to show javascript error", "model not found"):
+        if page.get_by_text(words).count():
+            found.append(f"the page says {words!r}")
+    if "Traceback" in (text := log.read_text(encoding="utf-8")):
+        found.append(f"the server's log:\n{text}")
+    return found
 
-    @property
-    def says(self) -> str:
-        """The sentence that the panel shows."""
-        return self.root.locator("p").inner_text()
 
-    @property
-    def alternative(self) -> str:
-        """The picture's text alternative."""
-        return self.root.locator("img").get_attribute("alt") or ""
+def main() -> None:
+    """Run the lessons named on the command line, or all of them, as a reader would."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--all", action="store_true", help="every lesson")
+    parser.add_argument("names", nargs="*", metavar="notebook", help="for example 02_nll_gradient")
+    arguments = parser.parse_args()
+    names = list(LESSONS) if arguments.all else [Path(name).stem for name in arguments.names]
+    if not names or not set(names) <= LESSONS.keys():
+        parser.error(f"name some of these, or --all: {', '.join(LESSONS)}")
+    if find_browser() is None:
+        parser.error("there is no Chromium or Chrome on the PATH")
+    print_anywhere()
+    wrong = 0
+    with tempfile.TemporaryDirectory() as settings, tempfile.TemporaryDirectory() as folder:
+        set_aside_settings(Path(settings))
+        with jupyter_lab(Path(folder)) as (url, log):
+            for name in names:
+                start = time.monotonic()
+                try:
+                    with new_page() as page:
+                        cells = run_all(page, url.format(name))
+                        found = trouble(page, cells, log, int(name in PANELS))
+                except (AssertionError, TimeoutError, Error) as error:
+                    found = [str(error)]
+                wrong += bool(found)
+                seconds = time.monotonic() - start
+                print(f"{name:28}{seconds:6.1f} s  ", "; ".join(found) or "fine", flush=True)
+    print(f"{len(names) - wrong} lessons passed, {wrong} failed in the browser")
+    sys.exit(wrong > 0)
 
-    @property
-    def source(self) -> str:
-        """The picture itself, as a data URL; where there is none, the text in its place."""
-        image = self.root.locator("img")
-        place = self.root.locator(".widget-html-content")
-        return (image.get_attribute("src") or "") if image.count() else place.inner_text()
 
-    @property
-    def seen(self) -> dict[str, Any]:
-        """What has been noted of the pictures shown so far; times in milliseconds."""
-        return self.root.evaluate("root => ({...root.seen, heights: [...root.seen.heights]})")
-
-    def labels(self) -> list[str]:
-        """Return the visible labels of the controls."""
-        return self.root.locator("label.widget-label:not(:empty)").all_inner_texts()
-
-    def row(self, label: str) -> Locator:
-        """Return the row of a control."""
-        named = self.page.locator(
-            "label.widget-label", has_text=re.compile(f"^{re.escape(label)}$")
-        )
-        return self.root.locator(".course-row").filter(has=named)
-
-    def shown(self, label: str) -> str:
-        """Return what a control shows as its value."""
-        field = self.row(label).locator("input:is(:checked, [type=number])")
-        radio = field.get_attribute("type") == "radio"
-        return field.evaluate("e => e.parentElement.innerText") if radio else field.input_value()
-
-    def at_end(self, label: str, end: str = "max") -> bool:
-        """Say whether a control has a slider, and it is at its end (or at its "min")."""
-        slider = self.row(label).locator("[role=slider]")
-        ends = ("aria-valuenow", f"aria-value{end}")
-        return slider.count() > 0 and len({slider.get_attribute(name) for name in ends}) == 1
-
-    def tells(self, label: str) -> bool:
-        """Say whether the picture's text alternative names the value that a control shows."""
-        return any(f" {label} {self.shown(label)}{end}" in self.alternative for end in ";.")
-
-    def wait_until(self, condition: Callable[[], object], *, seconds: float = 20) -> None:
-        """Wait until a condition holds.
-
-        Raises:
-            TimeoutError: if it does not in time.
-        """
-        end = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > end:
-                raise TimeoutError(f"nothing came of it; the panel says: {self.alternative}")
-            self.page.wait_for_timeout(20)
+if __name__ == "__main__":
+    main()

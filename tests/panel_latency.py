@@ -20,7 +20,9 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Page
 
-from browser import LivePanel, find_browser, jupyter_lab, new_page, run_all
+from browser import find_browser, jupyter_lab, new_page, run_all
+from course import print_anywhere, set_aside_settings
+from live import LivePanel
 from refresh import METADATA
 
 SETUP = """\
@@ -110,12 +112,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there, too")
     file = parser.parse_args().json
+    if file and not file.parent.is_dir():
+        parser.error(f"there is no folder {file.parent}")
     if find_browser() is None:
-        raise SystemExit("no Chromium or Chrome on the PATH")
+        parser.error("there is no Chromium or Chrome on the PATH")
+    print_anywhere()
     rows = []
-    with tempfile.TemporaryDirectory() as folder, jupyter_lab(Path(folder)) as (url, _):
-        write(Path(folder) / "course" / "notebooks" / "panels.ipynb")
-        with new_page() as page:
+    with tempfile.TemporaryDirectory() as settings, tempfile.TemporaryDirectory() as folder:
+        set_aside_settings(Path(settings))
+        with jupyter_lab(Path(folder)) as (url, _), new_page() as page:
+            write(Path(folder) / "course" / "notebooks" / "panels.ipynb")
             run_all(page, url.format("panels"))
             print(f"{'panel':24}{'median':>8}{'95 %':>8}{'longest':>9}{'settled':>9}")
             for number, (name, (_, label)) in enumerate(ROWS.items()):

@@ -5,32 +5,22 @@ python tests/refresh.py 02_nll_gradient 03_solutions
 """
 
 import argparse
-import os
+import tempfile
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from subprocess import DEVNULL
 
 import nbformat
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from nbval.kernel import CURRENT_ENV_KERNEL_NAME, NbvalKernelspecManager
 from PIL import Image
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = ROOT / "notebooks"
-FIGURES = ROOT / "figures"
-PATHS = {
-    path.stem: path
-    for folder in (".", "solutions")
-    for path in sorted((NOTEBOOKS / folder).glob("*.ipynb"))
-}
-"""Every notebook by its name: the lessons, then the solutions where they are."""
-CELL_TIMEOUT = 120
-"""Seconds a cell may take: as many as pyproject.toml gives it in the tests."""
+from course import FIGURES as FIGURES
+from course import NOTEBOOKS as NOTEBOOKS
+from course import PATHS as PATHS
+from course import ROOT as ROOT
+from course import client, print_anywhere, set_aside_settings
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {
@@ -49,25 +39,14 @@ def execute(path: Path) -> NotebookNode:
     Raises:
         SystemExit: a cell failed, and has no tag that expects it to.
     """
-    notebook = nbformat.read(path, as_version=4)
-    kernel = AsyncKernelManager(
-        kernel_name=CURRENT_ENV_KERNEL_NAME, kernel_spec_manager=NbvalKernelspecManager()
-    )
-    client = NotebookClient(
-        notebook,
-        km=kernel,
-        timeout=CELL_TIMEOUT,
-        record_timing=False,
-        store_widget_state=False,
-        resources={"metadata": {"path": path.parent}},
-    )
-    with client.setup_kernel(cleanup_kc=True, stderr=DEVNULL):
-        for index, cell in enumerate(tqdm(notebook.cells, desc=path.stem, unit="cell")):
+    run = client(path)
+    with run.setup_kernel(cleanup_kc=True, stderr=DEVNULL):
+        for index, cell in enumerate(tqdm(run.nb.cells, desc=path.stem, unit="cell")):
             try:
-                client.execute_cell(cell, index)
+                run.execute_cell(cell, index)
             except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
                 raise SystemExit(f"{path.name}, cell {index} ({cell.id}):\n{error}") from None
-    return notebook
+    return run.nb
 
 
 def canonical(notebook: NotebookNode) -> str:
@@ -81,25 +60,12 @@ def canonical(notebook: NotebookNode) -> str:
     for cell in notebook.cells:
         cell.metadata = {"tags": cell.metadata.tags} if cell.metadata.get("tags") else {}
         if cell.cell_type == "code":
-            cell.outputs = merge_streams(cell.outputs)
             for output in cell.outputs:
                 output.get("data", {}).pop(WIDGET_VIEW, None)
                 if output.output_type == "error":
                     output.traceback = [f"{output.ename}: {output.evalue}"]
     nbformat.validate(notebook)
     return nbformat.writes(notebook) + "\n"
-
-
-def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Join neighbouring pieces of one stream: how it was cut depends on the kernel's pace."""
-    merged = []
-    for stream, group in groupby(outputs, key=lambda output: output.get("name")):
-        first, *others = group
-        if stream:
-            first.text += "".join(output.text for output in others)
-            others = []
-        merged += [first, *others]
-    return merged
 
 
 def refresh(path: Path) -> None:
@@ -140,19 +106,22 @@ def save_gif(frames: Sequence[Image.Image], path: str | Path) -> None:
 def main() -> None:
     """Refresh the notebooks named on the command line, or everything.
 
-    All of it runs on one thread, like the tests: the order of a sum decides its last digits.
+    All of it runs as in the tests: with none of the reader's settings, and on one thread, since
+    the order of a sum decides its last digits.
     """
-    os.environ["OMP_NUM_THREADS"] = "1"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="notebook", help="for example 02_nll_gradient")
     names = parser.parse_args().names
     stems = [Path(name).stem for name in names]
     if unknown := [stem for stem in stems if stem not in PATHS]:
         parser.error(f"there is no notebook {unknown[0]}; there are {', '.join(PATHS)}")
-    for stem in stems or PATHS:
-        refresh(PATHS[stem])
-    if not names:
-        write_figures(FIGURES)
+    print_anywhere()
+    with tempfile.TemporaryDirectory() as folder:
+        set_aside_settings(Path(folder))
+        for stem in stems or PATHS:
+            refresh(PATHS[stem])
+        if not names:
+            write_figures(FIGURES)
 
 
 if __name__ == "__main__":

@@ -1,87 +1,86 @@
-"""Every notebook in a JupyterLab of its own, in a real browser, used by keyboard."""
+"""The panels in a JupyterLab of their own, in a real browser, used by keyboard.
+
+What is run of each lesson is the cell that makes its panel and the cells that this one needs, all
+on one page. ``python tests/browser.py --all`` runs every cell of every lesson, and takes minutes.
+"""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import nbformat
 import pytest
-from playwright.sync_api import Locator, Page
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Page
 
-from browser import LivePanel, complaints, find_browser, jupyter_lab, new_page, run_all
-from refresh import NOTEBOOKS
+from browser import PANELS, complaints, find_browser, jupyter_lab, new_page, run_all, trouble
+from course import LESSONS
+from excerpt import excerpt, names
+from live import LivePanel, enter
+from refresh import METADATA
 
-PANELS = {"01_data_histogram": 1, "03_langevin_monte_carlo": 1, "04_energy_based_model": 1}
-PANELS |= {"05_particle_flow": 1}
+UNTRAINED = {
+    "04_energy_based_model": {
+        "code-10": "article = densities.energy_of(densities.gaussian(5.0, 2.8))",
+    },
+    "05_particle_flow": {
+        "code-04": "target = densities.gaussian(5.0, 1.0); ours = densities.energy_of(target)",
+        "code-15": "article = densities.energy_of(densities.gaussian(5.0, 2.8))",
+    },
+}
+"""For the ids of the cells that train a network, what takes their place here."""
+
+
+def panel_cells(lesson: str) -> list[str]:
+    """Return the sources of a lesson's panel and of the cells that it needs, none trained."""
+    return excerpt(LESSONS[lesson], f"panel-{lesson[:2]}", UNTRAINED.get(lesson))
+
+
+class Shown(NamedTuple):
+    """A page on which all the panels were run: what its cells hold, and the server's log."""
+
+    page: Page
+    cells: list[dict[str, Any]]
+    log: Path
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """Start JupyterLab, if there is a browser to look at it with."""
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    """Run all the panels in the browser, if there is one."""
     if find_browser() is None:
-        message = "no Chromium or Chrome on the PATH: the notebooks were not opened in a browser"
+        message = "no Chromium or Chrome on the PATH: the panels were not used in a browser"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
-    with jupyter_lab(tmp_path_factory.mktemp("lab")) as server:
-        yield server
+    folder = tmp_path_factory.mktemp("lab")
+    cells = [new_code_cell(source) for lesson in PANELS for source in panel_cells(lesson)]
+    with jupyter_lab(folder) as (url, log), new_page() as page:
+        path = folder / "course" / "notebooks" / "panels.ipynb"
+        nbformat.write(new_notebook(cells=cells, metadata=METADATA), path)
+        yield Shown(page, run_all(page, url.format(path.stem)), log)
 
 
-@pytest.fixture
-def page(lab: tuple[str, Path]) -> Iterator[Page]:
-    """Open an empty page."""
-    with new_page() as page:
-        yield page
+def test_every_panel_comes_to_life_and_can_be_used(shown: Shown) -> None:
+    assert trouble(*shown, panels=len(PANELS)) == []
 
 
-@pytest.mark.parametrize("name", [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb"))])
-def test_notebook_runs_and_its_panels_live(lab: tuple[str, Path], page: Page, name: str) -> None:
-    url, log = lab
-    cells = run_all(page, url.format(name))
-    assert [cell["count"] for cell in cells] == list(range(1, len(cells) + 1))
-    for cell in cells:
-        if "raises-exception" not in cell["tags"]:
-            kinds = [(output["output_type"], output.get("name")) for output in cell["outputs"]]
-            assert not {"error", "stderr"} & {word for kind in kinds for word in kind}, cell["id"]
-
-    assert page.locator(".course-panel").count() == PANELS.get(name, 0)
-    for number in range(PANELS.get(name, 0)):
-        use(LivePanel(page, number))
-    assert complaints(page) == []
-    for trouble in ("Error displaying widget", "Click to show javascript error", "model not found"):
-        assert page.get_by_text(trouble).count() == 0
-    assert "Traceback" not in log.read_text(encoding="utf-8")
+def test_a_decimal_comma_is_understood(shown: Shown) -> None:
+    panel = LivePanel(shown.page, list(PANELS).index("03_langevin_monte_carlo"))
+    enter(panel.row("step size s").locator("input"), "0,5")
+    panel.wait_until(lambda: " step size s 0.5;" in panel.alternative)
+    assert complaints(shown.page) == []
 
 
-KEYS = {
-    "number": ("ArrowUp", "ArrowDown"),
-    "radio": ("Space",),
-    None: ("ArrowRight", "ArrowLeft"),
-}
-"""What moves a field, a choice and a slider, and what moves them back from their end."""
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_panels_are_made_where_they_are_looked_for(lesson: str) -> None:
+    cells = nbformat.read(LESSONS[lesson], as_version=4).cells
+    made = [cell.id for cell in cells if cell.cell_type == "code" and "_panel(" in cell.source]
+    assert made == ([f"panel-{lesson[:2]}"] if lesson in PANELS else [])
+    assert lesson not in PANELS or f"panels.{PANELS[lesson]}(" in panel_cells(lesson)[-1]
 
 
-def move(panel: LivePanel, label: str, handle: Locator) -> None:
-    """Move a control by key, and see the picture change and its text tell the new value."""
-    before, source = panel.shown(label), panel.source
-    handle.press(KEYS[handle.get_attribute("type")][-panel.at_end(label)])
-    panel.wait_until(lambda: panel.shown(label) != before and panel.source != source)
-    panel.wait_until(lambda: panel.tells(label) and panel.says in panel.alternative)
-
-
-def use(panel: LivePanel) -> None:
-    """Move each control of a panel by each of its handles, by keyboard; play what can be played."""
-    handles = "input[type=number], input[type=radio]:not(:checked), [role=slider]"
-    for label in panel.labels():
-        for handle in panel.row(label).locator(handles).all():
-            move(panel, label, handle)
-
-    play = panel.page.get_by_role("button", name="Play", exact=True)
-    if play.count():
-        steps = {panel.alternative}
-        play.press("Space")
-        panel.wait_until(lambda: len(steps) > 3 or steps.add(panel.alternative))
-        play.press("Space")
-        panel.page.wait_for_timeout(500)
-        still = panel.source
-        panel.page.wait_for_timeout(500)
-        assert panel.source == still, "it has stopped"
-    assert panel.seen["blank"] == 0, "no flicker"
-    assert len(panel.seen["heights"]) == 1, "no jump in height"
+@pytest.mark.parametrize("lesson", UNTRAINED)
+def test_what_replaces_training_binds_the_same_names(lesson: str) -> None:
+    sources = {cell.id: cell.source for cell in nbformat.read(LESSONS[lesson], as_version=4).cells}
+    for cell_id, source in UNTRAINED[lesson].items():
+        assert names(source)[0] <= names(sources[cell_id])[0]
+        assert source in panel_cells(lesson)

@@ -51,7 +51,7 @@ def write(path: Path, sources: dict[str, str]) -> None:
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the refreshed notebook."""
-    path = tmp_path_factory.mktemp("course") / "stored.ipynb"
+    path = tmp_path_factory.mktemp("course") / "01_stored.ipynb"
     write(path, {name: before for name, (before, _, _) in CELLS.items()})
     refresh(path)
     return path
@@ -64,7 +64,7 @@ def changed(stored: Path) -> Path:
     for cell in notebook.cells:
         cell.source = CELLS[cell.id][1]
     notebook.cells.append(new_code_cell("print('never run')", id="unrun"))
-    path = stored.with_name("changed.ipynb")
+    path = stored.with_name("01_changed.ipynb")
     nbformat.write(notebook, path)
     return path
 
@@ -75,12 +75,19 @@ def failures(stored: Path, changed: Path) -> dict[tuple[str, str], str]:
     for name in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / name, stored.parent)
     report = stored.with_name("report.xml")
-    options = ["-p", "no:cacheprovider", "-n", "0", "--color=no", f"--junitxml={report}"]
+    options = [
+        "-n",
+        "0",
+        "--color=no",
+        f"--junitxml={report}",
+        "-o",
+        f"pythonpath={ROOT / 'tests'}",
+    ]
     command = [sys.executable, "-m", "pytest", *options, stored.name, changed.name]
     subprocess.run(command, cwd=stored.parent, capture_output=True)
     cases = iter(ElementTree.parse(report).iter("testcase"))
     return {
-        (path.stem, cell.id): next(cases).findtext("failure", default=PASSES)
+        (path.stem.removeprefix("01_"), cell.id): next(cases).findtext("failure", default=PASSES)
         for path in (stored, changed)
         for cell in nbformat.read(path, as_version=4).cells
     }

@@ -1,18 +1,20 @@
 """The stored animation shows what the notebook's cells make today."""
 
+from pathlib import Path
+
 from PIL import Image, ImageSequence
 
 import refresh
-from conftest import compare
+from pictures import compare
 
 
-def frames(path):
+def frames(path: Path) -> list[Image.Image]:
     """Return all pictures of a GIF."""
     with Image.open(path) as gif:
         return [frame.convert("RGB") for frame in ImageSequence.Iterator(gif)]
 
 
-def test_stored_animation_is_what_the_notebook_makes(tmp_path):
+def test_stored_animation_is_what_the_notebook_makes(tmp_path: Path) -> None:
     refresh.write_figures(tmp_path)
     stored, new = (frames(folder / "particle_flow.gif") for folder in (refresh.FIGURES, tmp_path))
     assert len(stored) == 31

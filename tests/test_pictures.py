@@ -1,0 +1,79 @@
+"""One changed letter, tick or dash in a figure of the course is noticed; noise is not."""
+
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from course import LESSONS
+from excerpt import excerpt
+from pictures import BLUR, MAX_RMS, MAX_SPOT, compare, measures
+
+CHANGES = {
+    "letter of a small legend": ("01_data_histogram", "code-15", 'label="p*"', 'label="p"'),
+    "letter of a legend": ("01_data_histogram", "code-06", 'label="p*"', 'label="p"'),
+    "letter of a label": ("01_data_histogram", "code-06", 'xlabel="x"', 'xlabel="y"'),
+    "digit": ("03_langevin_monte_carlo", "code-21", "5 000 particles", "6 000 particles"),
+    "tick": ("03_langevin_monte_carlo", "code-18", "xticks=[0, 5, 10]", "xticks=[0, 5.1, 10]"),
+    "dashes": ("03_langevin_monte_carlo", "code-21", '"--"', '"-."'),
+    "shorter dashes": ("03_langevin_monte_carlo", "code-13", '"--"', "(0, (3.5, 1.6))"),
+}
+"""For each kind of change the figure, by notebook and cell, and what becomes what in its code."""
+ANOTHER_PROCESSOR = (0.0247, 1)
+"""How much a picture differed that was made with other instructions: see ``measures``."""
+
+
+def figure(path: Path, cell: str, before: str = "", after: str = "") -> Image.Image:
+    """Return the figure of a cell, as the notebook shows it, with a change in the cell's code."""
+    *needed, last = excerpt(path, cell)
+    assert before in last, f"cell {cell} of {path.name} has changed"
+    file = BytesIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plt, "show", lambda: plt.savefig(file, bbox_inches="tight", dpi="figure"))
+        names: dict[str, object] = {}
+        for source in (*needed, last.replace(before, after, 1)):
+            file.seek(0)
+            exec(source, names)
+            plt.close("all")
+    return Image.open(file).convert("RGB")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_small_change_is_noticed(change: str) -> None:
+    lesson, cell, before, after = CHANGES[change]
+    path = LESSONS[lesson]
+    stored, again = figure(path, cell), figure(path, cell)
+    assert compare([stored], [again]) is None
+    new = figure(path, cell, before, after)
+    assert stored.size == new.size
+    assert compare([stored], [new]) is not None
+    _, spot = measures(stored, new)
+    assert spot > 2 * MAX_SPOT, "there is room between the limit and the smallest change"
+
+
+def test_limits_leave_room_for_another_processor() -> None:
+    assert 3 * ANOTHER_PROCESSOR[0] <= MAX_RMS
+    assert 3 * ANOTHER_PROCESSOR[1] <= MAX_SPOT
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_noise_is_not_noticed(size: int) -> None:
+    stored = figure(LESSONS["01_data_histogram"], "code-06")
+    pixels = np.asarray(stored, int)
+    generator = np.random.default_rng(0)
+    noise = generator.choice([-size, 0, size], pixels.shape, p=[0.01, 0.98, 0.01])
+    noisy = Image.fromarray(np.clip(pixels + noise, 0, 255).astype(np.uint8))
+    assert measures(stored, noisy)[0] > 3 * ANOTHER_PROCESSOR[0]
+    assert compare([stored], [noisy]) is None
+
+
+def test_a_spot_is_judged_where_the_whole_would_pass() -> None:
+    white = Image.new("RGB", (811, 411), "white")
+    dot = white.copy()
+    dot.paste("black", (400, 200, 400 + 2 * BLUR, 200 + 2 * BLUR))
+    rms, spot = measures(white, dot)
+    assert rms < 2.0 and spot > MAX_SPOT
+    assert compare([white], [dot]) is not None
