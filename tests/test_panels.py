@@ -11,15 +11,17 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from helpers import densities, exact, langevin, panels
-from helpers.panels import flow, histogram, penalty, steps
-from helpers.panels.widgets import Panel, blank, choice, number, whole_number
+from helpers import densities, exact, panels
+from helpers.panels import flow, histogram, penalty
+from helpers.panels.controls import choice, number, player
+from helpers.panels.screen import Screen
+from helpers.panels.widgets import Panel, blank
 
 TARGET = densities.gaussian(5.0, 1.0)
 GRID = exact.grid(-5, 20, 501)
 NEGATIVES = {
-    "a bell": densities.gaussian(5.0, 2.8).log_prob(GRID).exp(),
-    "p* itself": TARGET.log_prob(GRID).exp(),
+    "a bell": densities.gaussian(5.0, 2.8).log_prob(GRID),
+    "p* itself": TARGET.log_prob(GRID),
 }
 ENERGIES = {
     "exact": densities.energy_of(TARGET),
@@ -31,8 +33,6 @@ MAKERS = {
     "penalty": lambda: panels.penalty_panel(NEGATIVES, TARGET, GRID),
     "flow": lambda: panels.flow_panel(ENERGIES, TARGET),
 }
-BASE = {"s": 0.1, "n_steps": 20, "sigma": 1.0, "target": "one hump", "start": "from [0, 10]"}
-BASE |= {"sampler": "plain", "schedule": "constant s"}
 
 
 @pytest.fixture(scope="module", params=MAKERS)
@@ -60,27 +60,39 @@ def corners(panel: Panel) -> list[dict[str, Any]]:
     ]
 
 
+def lines(figure: Figure, number: int) -> dict[str, Any]:
+    """Return the moving lines in one of a figure's axes, by name."""
+    return {line.get_gid(): line for line in figure.axes[number].lines}
+
+
+def as_if_new(panel: Panel) -> bool:
+    """Say whether a panel shows what a new figure would show, and says the same."""
+    screen = Screen(blank(7.6, 3.8))
+    says = panel._draw(screen.figure, **panel._values())
+    shown = np.asarray(Image.open(BytesIO(panel.picture)))
+    return says == panel.says and np.array_equal(shown, np.asarray(screen.picture()))
+
+
 def test_every_corner_and_every_combination_of_choices_draws(panel: Panel) -> None:
+    """Each says something, and says so where it draws no exact law."""
     home = panel._values()
     pictures = set()
     for values in corners(panel):
         says = panel.set(**{**home, **values})
         assert says and "could not be drawn" not in says and "nan" not in says
+        law = lines(panel._screen.figure, 0).get("exact law")
+        if law is not None:
+            assert np.isfinite(np.asarray(law.get_ydata())).any() == ("No exact law" not in says)
         pictures.add(panel.picture)
     assert len(pictures) > len(corners(panel)) / 2
     panel.set(**home)
 
 
 def test_picture_is_as_if_drawn_afresh(panel: Panel) -> None:
-    """Artists that move leave nothing of the settings before behind."""
-    home = {name: ends(control.source)[0] for name, control in panel.controls.items()}
-    away = {name: ends(control.source)[-1] for name, control in panel.controls.items()}
-    panel.set(**home)
-    before = panel.picture, panel.says
-    panel.set(**away)
-    assert panel.picture != before[0]
-    panel.set(**home)
-    assert (panel.picture, panel.says) == before
+    """Artists that move leave nothing of the settings before behind, and nothing stays."""
+    for end in (0, -1, 0):
+        panel.set(**{name: ends(control.source)[end] for name, control in panel.controls.items()})
+        assert as_if_new(panel)
 
 
 def test_panel_shows_a_still_where_there_is_no_kernel(panel: Panel) -> None:
@@ -116,7 +128,7 @@ def broken(figure: Figure, *, k: int, how: str) -> str:
 @pytest.fixture
 def fragile() -> Panel:
     """Return a panel with a mistake in its callback."""
-    controls = {"k": whole_number("k", 0, 0, 5), "how": choice("how", ["well", "badly"])}
+    controls = {"k": number("k", 0, range(6)), "how": choice("how", ["well", "badly"])}
     return Panel("fragile", broken, controls, stills=[{}])
 
 
@@ -148,15 +160,59 @@ def test_what_cannot_be_set_is_named(fragile: Panel, values: dict, message: str)
 
 
 def test_slider_steps_through_round_values_and_field_takes_any() -> None:
-    row, field = number("s", 0.1, [0.01, 0.1, 1.0], "m")[1:]
-    slider = row.children[1]
+    source = number("s", 0.1, [0.01, 0.1, 1.0], "m").source
+    field, slider, unit = source.children
     slider.value = 1.0
-    assert field.value == 1.0
-    field.value = 0.12
-    assert (slider.value, field.value) == (0.1, 0.12)
+    assert (source.value, field.value) == (1.0, "1")
+    field.value = "0.12"
+    assert (slider.value, source.value) == (0.1, 0.12)
     slider.value = 0.01
-    assert field.value == 0.01
-    assert row.children[2].value == "m"
+    assert (source.value, field.value) == (0.01, "0.01")
+    source.value = 1 / 3
+    assert (source.value, field.value, slider.value) == (1 / 3, "0.333333", 0.1)
+    assert unit.value == "m"
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"), [("0.5", 0.5), ("0,5", 0.5), (" 1 ", 1.0), ("1e-2", 0.01), (".5", 0.5)]
+)
+def test_field_takes_a_decimal_point_or_comma(typed: str, value: float) -> None:
+    source = number("s", 0.1, [0.01, 0.1, 1.0]).source
+    source.field.value = typed
+    assert source.value == value and source.field.value == f"{value:g}"
+
+
+@pytest.mark.parametrize(
+    "typed", ["6", "-1", "2.5", "0,5", "1,000", "", "x", "nan", "0_1", "1e400"]
+)
+def test_refused_entry_is_told_and_changes_nothing(fragile: Panel, typed: str) -> None:
+    source, picture = fragile.controls["k"].source, fragile.picture
+    for _ in range(2):
+        source.field.value = typed
+        assert fragile.says == f"k is {typed!r}; it must be a whole number from 0 to 5."
+        assert "it must be a whole number from 0 to 5" in fragile._view.value
+        assert (source.value, source.slider.value, source.field.value) == (0, 0, "0")
+        assert fragile.picture == picture
+        fragile.set(how="badly")
+        assert fragile.says == "k is 0, badly"
+    source.field.value = "4"
+    assert fragile.says == "k is 4, badly" and source.slider.value == 4
+
+
+@pytest.mark.parametrize("typed", ["inf", "nan", "0.001", "1,000,5", "1_0", "one"])
+def test_field_refuses_what_is_no_number_in_its_range(typed: str) -> None:
+    source = number("s", 0.1, [0.01, 0.1, 20.0]).source
+    source.field.value = typed
+    assert source.refused == f"s is {typed!r}; it must be a number from 0.01 to 20.0."
+    assert (source.value, source.field.value) == (0.1, "0.1")
+
+
+def test_player_plays_over_and_over() -> None:
+    source = player("k", 30, "steps").source
+    play = next(child for child in source.children if hasattr(child, "repeat"))
+    assert play.repeat and (play.min, play.max, play.step) == (0, 30, 1)
+    source.slider.value = 7
+    assert (source.value, source.field.value) == (7, "7")
 
 
 # What the callbacks compute
@@ -191,106 +247,11 @@ def test_best_number_of_bins_grows_with_the_cube_root_of_n() -> None:
     assert large / small == pytest.approx(100 ** (1 / 3), rel=0.1)
 
 
-@pytest.mark.parametrize("s", [0.02, 0.5, 1.5])
-@pytest.mark.parametrize("start", panels.STARTS)
-@pytest.mark.parametrize("schedule", panels.SCHEDULES)
-def test_plain_chain_has_the_variance_and_law_of_the_closed_form(
-    s: float, start: str, schedule: str
-) -> None:
-    values = {**BASE, "s": s, "start": start, "schedule": schedule, "sigma": 1.2}
-    chain = steps.run_chain(**values)
-    assert chain.path.shape == (21, steps.PARTICLES)
-    mean, sd = exact.moments(chain.laws[-1].log(), chain.x)
-    assert sd**2 == pytest.approx(chain.variance, abs=2e-3)
-    standard_error = math.sqrt(2 / steps.PARTICLES) * chain.variance
-    assert abs(chain.path[-1].var().item() - chain.variance) < 5 * standard_error
-    assert abs(chain.path[-1].mean().item() - mean) < 5 * sd / math.sqrt(steps.PARTICLES)
-    assert chain.acceptance == 1 and chain.stopped is None
-
-
-@pytest.mark.parametrize("target", panels.TARGETS)
-@pytest.mark.parametrize("sampler", panels.SAMPLERS)
-def test_particles_follow_their_exact_law(target: str, sampler: str) -> None:
-    chain = steps.run_chain(**{**BASE, "s": 0.5, "target": target, "sampler": sampler})
-    distances = exact.w1_of_rows(chain.path[[-1]], exact.cdf(chain.laws[-1], chain.x), chain.x)
-    generator = torch.Generator().manual_seed(2)
-    floor = exact.w1_floor(
-        chain.laws[-1].log(), chain.x, steps.PARTICLES, repeats=400, generator=generator
-    )
-    assert distances.item() < 1.5 * floor[-1]
-
-
-def test_accept_reject_has_the_law_of_the_mala_kernel() -> None:
-    values = {**BASE, "s": 2.5, "n_steps": 60, "sampler": "accept/reject"}
-    chain = steps.run_chain(**values)
-    assert exact.w1_of_laws(chain.laws[-1], TARGET.log_prob(chain.x).exp(), chain.x) < 0.01
-    assert 0.2 < chain.acceptance < 0.6
-    assert "of the moves accepted" in steps.draw_steps(blank(7.6, 3.8), **values)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"s": 1.9}, "settle"),
-        ({"s": 2.0}, "s is 2σ² = 2: the chain walks at random and never settles."),
-        ({"s": 2.1}, "s is beyond 2σ² = 2: the chain diverges."),
-        ({"s": 0.5, "sigma": 0.4}, "s is beyond 2σ² = 0.32: the chain diverges."),
-        (
-            {"s": 2.1, "target": "two humps"},
-            "s is not below 2σ² = 2: inside a hump the steps overshoot.",
-        ),
-    ],
-)
-def test_divergence_is_said_in_words(change: dict, words: str) -> None:
-    says = steps.draw_steps(blank(7.6, 3.8), **{**BASE, **change})
-    assert (words in says) == (change["s"] != 1.9)
-
-
-def test_explorer_draws_up_to_the_step_at_which_the_sampler_gives_up() -> None:
-    values = {**BASE, "s": 5.0, "n_steps": 100}
-    chain = steps.run_chain(**values)
-    generator = torch.Generator().manual_seed(0)
-    x0 = densities.uniform(0, 10, steps.PARTICLES, generator=generator)
-    with pytest.raises(langevin.DivergenceError) as caught:
-        langevin.langevin_monte_carlo(
-            densities.energy_of(TARGET), x0, 100, 5.0, generator=generator
-        )
-    assert chain.stopped == caught.value.step
-    assert len(chain.path) == chain.stopped
-    assert f"The sampler gave up at step {chain.stopped}" in steps.draw_steps(
-        blank(7.6, 3.8), **values
-    )
-
-
-def test_law_that_no_grid_can_hold_is_left_out_and_said() -> None:
-    values = {**BASE, "s": 0.01, "n_steps": 100, "schedule": "s/(k + 1)"}
-    chain = steps.run_chain(**values)
-    assert len(chain.laws) < len(chain.path)
-    says = steps.draw_steps(blank(7.6, 3.8), **values)
-    assert f"The grid of 401 points holds the law to step {len(chain.laws) - 1}." in says
-
-
-def test_only_the_grids_limit_is_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def mistaken(*arguments: Any, **options: Any) -> None:
-        raise ValueError("another mistake")
-
-    monkeypatch.setattr(exact, "iterate_law", mistaken)
-    with pytest.raises(ValueError, match="another mistake"):
-        steps.run_chain(**BASE)
-
-
-def test_floor_is_that_of_perfect_draws() -> None:
-    x = exact.grid(-5, 15)
-    floor = exact.w1_floor(
-        TARGET.log_prob(x), x, steps.PARTICLES, generator=torch.Generator().manual_seed(0)
-    )
-    assert steps.floor_of_w1(TARGET) == pytest.approx(floor.mean().item(), rel=0.1)
-
-
 @pytest.mark.parametrize("alpha", [0.01, 0.2, 1.0])
 def test_penalised_energy_minimises_the_penalised_loss(alpha: float) -> None:
-    p, q = TARGET.log_prob(GRID).exp(), NEGATIVES["a bell"]
-    f = penalty.penalised_energy(p, q, alpha)
+    log_p, log_q = TARGET.log_prob(GRID), NEGATIVES["a bell"]
+    p, q = log_p.exp(), log_q.exp()
+    f = penalty.penalised_energy(log_p, log_q, alpha)
     assert (f.abs() <= (1 + 1e-12) / (2 * alpha)).all()
 
     def loss(f: torch.Tensor) -> torch.Tensor:
@@ -301,18 +262,57 @@ def test_penalised_energy_minimises_the_penalised_loss(alpha: float) -> None:
         assert (loss(f + nudge) > loss(f)).any()
 
 
-def test_flow_follows_its_law_and_its_box() -> None:
-    x = exact.grid(-15, 30, steps.GRID_POINTS)
-    run = flow.run_flow(ENERGIES["exact"], "from [0, 15]", x)
-    assert run.particles.shape == (31, 500) and run.laws.shape == (31, len(x))
-    means = torch.stack([exact.integrate(p * x, x) for p in run.laws])
-    expected = 5 + 2.5 * 0.9 ** torch.arange(31.0, dtype=torch.float64)
-    assert (means - expected).abs().max() < 1e-3
-    assert (run.particles.mean(1) - expected).abs().max() < 5 * 15 / math.sqrt(12 * 500)
+def test_penalty_shows_the_energy_and_its_density() -> None:
+    figure, values = blank(7.6, 3.8), {"log_densities": NEGATIVES, "x": GRID}
+    values |= {"log_p": TARGET.log_prob(GRID), "negatives": "a bell"}
+    penalty.draw_penalty(figure, alpha=0.2, **values)
+    says = penalty.draw_penalty(figure, alpha=1.0, **values)
+    p, q = TARGET.log_prob(GRID).exp().numpy(), NEGATIVES["a bell"].exp().numpy()
+    f = (q - p) / (2 * (p + q))
+    density = np.exp(-f) / np.trapezoid(np.exp(-f), GRID)
+    assert np.allclose(lines(figure, 0)["model"].get_ydata(), f)
+    assert np.allclose(lines(figure, 1)["asked for"].get_ydata(), density)
+    kl = np.trapezoid(p * np.log(p / density), GRID)
+    assert f"has a KL of {1000 * kl:.1f} millinats" in says
+    assert f"from {f.min():.3f} to {f.max():.3f} nats" in says
+
+
+def w1_of_draws(particles: torch.Tensor) -> float:
+    """Return W₁ of particles to N(5, 1), as the mean distance of ordered ones to quantiles."""
+    levels = (torch.arange(len(particles), dtype=torch.float64) + 0.5) / len(particles)
+    return (particles.sort().values - TARGET.icdf(levels)).abs().mean().item()
+
+
+@pytest.mark.parametrize("model", ENERGIES)
+def test_flow_shows_and_says_its_step(model: str) -> None:
+    panel = panels.flow_panel(ENERGIES, TARGET)
+    for k in (2, 30):
+        says = panel.set(k=k, model=model, seed=3, box="from [0, 15]")
+        particles = flow.flow_particles(ENERGIES[model], "from [0, 15]", 3)[k]
+        s = 0.1 if model == "exact" else 0.1 / 9
+        expected = list(exact.gaussian_moments(7.5, 15**2 / 12, 5.0, 1.0, [s] * k))[-1][0]
+        x, law = lines(panel._screen.figure, 0)["exact law"].get_data()
+        mean, sd = exact.moments(law.log(), x)
+        assert mean == pytest.approx(expected, abs=1e-5)
+        assert abs(particles.mean() - mean) < 5 * sd / math.sqrt(500)
+        far = (np.abs(particles.numpy() - 5) > 3).mean()
+        assert f"{100 * far:.1f} % of the particles are more than 3 sd" in says
+        W1 = float(says.split("particles ")[-1].split(",")[0])
+        assert W1 == pytest.approx(w1_of_draws(particles), abs=0.01)
+        p, z = TARGET.log_prob(x), exact.cdf(law.log(), x)
+        W1 = float(says.split("exact law ")[-1].rstrip("."))
+        gap = (z - TARGET.cdf(x)).abs()
+        assert p.exp().max() < 1 and W1 == pytest.approx(exact.integrate(gap, x).item(), abs=2e-3)
+
+
+def test_flow_says_where_its_grid_does_not_hold_the_law() -> None:
+    panel = panels.flow_panel({"downhill": lambda x: -3 * x.sum(-1)}, TARGET)
+    assert "exact law 4." in panel.set(k=5, box="from [0, 15]")
+    assert "No exact law: the grid does not hold it." in panel.set(k=30)
 
 
 def test_still_shows_each_setting() -> None:
     parts = Image.open(BytesIO(panels.step_panel()._still))
-    assert parts.size == (1360, 1080)
-    halves = [np.asarray(parts.crop((x, 0, x + 680, 360))) for x in (0, 680)]
+    assert parts.size == (1220, 1020)
+    halves = [np.asarray(parts.crop((x, 0, x + 610, 340))) for x in (0, 610)]
     assert (halves[0] != halves[1]).any()

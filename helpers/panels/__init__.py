@@ -5,12 +5,12 @@ before, and returns a few sentences with the numbers. What takes more than a lin
 function of its own that knows nothing of pictures. A function ``…_panel()`` puts controls to it.
 """
 
+from helpers.panels.chain import SAMPLERS as SAMPLERS
+from helpers.panels.chain import SCHEDULES as SCHEDULES
+from helpers.panels.chain import STARTS as STARTS
+from helpers.panels.chain import TARGETS as TARGETS
 from helpers.panels.flow import BOXES as BOXES
 from helpers.panels.flow import flow_panel as flow_panel
 from helpers.panels.histogram import histogram_panel as histogram_panel
 from helpers.panels.penalty import penalty_panel as penalty_panel
-from helpers.panels.steps import SAMPLERS as SAMPLERS
-from helpers.panels.steps import SCHEDULES as SCHEDULES
-from helpers.panels.steps import STARTS as STARTS
-from helpers.panels.steps import TARGETS as TARGETS
 from helpers.panels.steps import step_panel as step_panel

@@ -1,8 +1,7 @@
 """The panel of notebook 5: the particle flow."""
 
-from collections.abc import Mapping
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -13,27 +12,37 @@ from torch.distributions import Distribution
 from helpers import densities, exact, plots
 from helpers.densities import Energy
 from helpers.langevin import langevin_monte_carlo
-from helpers.panels.screen import bar_heights, put_bars, put_legends, put_line, put_title
-from helpers.panels.widgets import Panel, choice, player
+from helpers.panels.chain import Law, held, start_on_grid
+from helpers.panels.controls import choice, number, player
+from helpers.panels.screen import (
+    DASHED,
+    bar_heights,
+    put_bars,
+    put_legends,
+    put_line,
+    put_title,
+)
+from helpers.panels.widgets import Panel
 
 BOXES = {"from [0, 10]": (0.0, 10.0), "from [0, 15]": (0.0, 15.0)}
 
+FLOW_STEPS = 30
 
-class Flow(NamedTuple):
-    """Particles and their exact law on the way: (steps + 1, n) and (steps + 1, m)."""
-
-    particles: Tensor
-    laws: Tensor
+FLOW_STEP_SIZE = 0.1
 
 
-def run_flow(
-    energy: Energy, box: str, x: Tensor, *, n_steps: int = 30, s: float = 0.1, n: int = 500
-) -> Flow:
-    """Let particles flow from a box under an energy, and their law with them."""
-    generator = torch.Generator().manual_seed(0)
+def flow_particles(energy: Energy, box: str, seed: int, *, n: int = 500) -> Tensor:
+    """Let particles flow from a box under an energy; return them step by step, (steps + 1, n)."""
+    generator = torch.Generator().manual_seed(seed)
     x0 = densities.uniform(*BOXES[box], n, generator=generator)
-    path = langevin_monte_carlo(energy, x0, n_steps, s, generator=generator, return_trajectory=True)
-    return Flow(path[..., 0], exact.law(exact.uniform_law(*BOXES[box], x), energy, x, n_steps, s))
+    options = {"generator": generator, "return_trajectory": True}
+    return langevin_monte_carlo(energy, x0, FLOW_STEPS, FLOW_STEP_SIZE, **options)[..., 0]
+
+
+def flow_law(energy: Energy, box: str) -> Law:
+    """Return the exact law of those particles."""
+    x, log_p0 = start_on_grid(*BOXES[box], -15.0, 30.0)
+    return held(exact.iterate_law(log_p0, energy, x, [FLOW_STEP_SIZE] * FLOW_STEPS), x)
 
 
 def draw_flow(
@@ -42,38 +51,40 @@ def draw_flow(
     k: int,
     model: str,
     box: str,
-    flows: Mapping[tuple[str, str], Flow],
+    seed: int,
+    particles_of: Callable[[str, str, int], Tensor],
+    law_of: Callable[[str, str], Law],
     target: Distribution,
-    x: Tensor,
 ) -> str:
-    """Show step k of one of the flows, by model and box, on their grid x."""
-    particles, laws = flows[model, box]
+    """Show step k of the flow under a model from a box, and say how far it is from the target."""
+    particles, (x, laws) = particles_of(model, box, seed)[k], law_of(model, box)
     log_p = target.log_prob(x)
-    distance = exact.w1(particles[k], log_p, x)
-    law_distance = exact.w1_of_laws(laws[k], log_p.exp(), x)
-    far = ((particles[k] - target.mean).abs() > 3 * target.stddev).double().mean().item()
+    distance = exact.w1(particles, log_p, x)
+    says = ". No exact law: the grid does not hold it."
+    if k < len(laws):
+        says = f", exact law {exact.w1_of_laws(laws[k], log_p, x):.3f}."
+    far = ((particles - target.mean).abs() > 3 * target.stddev).double().mean()
 
     if not figure.axes:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-        figure.subplots_adjust(left=0.12, right=0.97, bottom=0.17, top=0.89, hspace=0.12)
+        figure.subplots_adjust(left=0.13, right=0.97, bottom=0.17, top=0.89, hspace=0.12)
         above.set(ylabel="density", ylim=(0, 0.55))
         below.set(xlim=(-2, 17), xlabel="x", xticks=[0, 5, 10, 15], yticks=[])
         below.spines["left"].set_visible(False)
     above, below = figure.axes
     put_title(above, f"{model}, {box}, k = {k}")
     edges = np.linspace(-2, 17, 77)
-    heights = bar_heights(particles[k], edges)
-    rows = np.random.default_rng(0).uniform(size=len(particles[k]))
+    rows = np.random.default_rng(0).uniform(size=len(particles))
     dots = {"marker": "o", "markersize": 2.5, "linestyle": "", "alpha": 0.5, "label": "_"}
-    put_bars(above, "particles", heights, edges, color=plots.PARTICLES)
+    put_bars(above, "particles", bar_heights(particles, edges), edges, color=plots.PARTICLES)
     put_line(above, "p*", x, log_p.exp(), color=plots.P_STAR)
-    put_line(above, "exact law", x, laws[k], color=plots.LAW, linestyle="--", linewidth=1.8)
-    put_line(below, "dots", particles[k], rows, color=plots.MODEL, **dots)
+    put_line(above, "exact law", x, laws[k].exp() if k < len(laws) else x * np.nan, **DASHED)
+    put_line(below, "dots", particles, rows, color=plots.MODEL, **dots)
     put_legends(above)
     return (
-        f"Step {k} under {model}, {box}: mean {particles[k].mean():.3f}, sd"
-        f" {particles[k].std():.3f}; {100 * far:.1f} % of the particles are more than 3 sd from"
-        f" the mean of p*. W₁ to p*: particles {distance:.3f}, exact law {law_distance:.3f}."
+        f"Step {k} under {model}, {box}: mean {particles.mean():.3f}, sd {particles.std():.3f};"
+        f" {100 * far:.1f} % of the particles are more than 3 sd from the mean of p*."
+        f" W₁ to p*: particles {distance:.3f}{says}"
     )
 
 
@@ -84,14 +95,20 @@ def flow_panel(energies: Mapping[str, Energy], target: Distribution) -> Panel:
         energies: the energies to choose from, by name; each from (n, 1) to (n,).
         target: p*, which the figure compares with.
     """
-    x = exact.grid(-15, 30, 401)
-    flows = {(name, box): run_flow(f, box, x) for name, f in energies.items() for box in BOXES}
     controls = {
-        "k": player("step k", len(next(iter(flows.values())).laws) - 1, "steps"),
+        "k": player("step k", FLOW_STEPS, "steps"),
+        "seed": number("seed", 0, range(100)),
         "model": choice("model", list(energies)),
         "box": choice("start", list(BOXES)),
     }
     shown = [(2, "from [0, 10]"), (30, "from [0, 10]"), (30, "from [0, 15]")]
     stills = [{"k": k, "box": box, "model": name} for k, box in shown for name in energies]
-    draw = partial(draw_flow, flows=flows, target=target, x=x)
+    draw = partial(
+        draw_flow,
+        particles_of=lru_cache(maxsize=256)(
+            lambda name, *box: flow_particles(energies[name], *box)
+        ),
+        law_of=lru_cache(maxsize=None)(lambda name, box: flow_law(energies[name], box)),
+        target=target,
+    )
     return Panel("the particle flow", draw, controls, stills=stills)

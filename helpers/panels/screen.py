@@ -9,7 +9,10 @@ from matplotlib.figure import Figure, FigureBase
 from PIL import Image
 from torch import Tensor
 
-from helpers.plots import rgb
+from helpers import plots
+
+DASHED = {"color": plots.LAW, "linestyle": "--", "linewidth": 1.8}
+"""How an exact law is drawn."""
 
 
 def put_line(ax: Axes, name: str, x: Sequence[float], y: Sequence[float], **options) -> None:
@@ -56,25 +59,25 @@ class Screen:
 
     def __init__(self, figure: Figure):
         self.figure = figure
-        self.canvas = FigureCanvasAgg(figure)
-        self.limits: list[tuple[float, ...]] | None = None
+        self._canvas = FigureCanvasAgg(figure)
+        self._limits: list[tuple[float, ...]] | None = None
 
     def picture(self) -> Image.Image:
         """Return the figure as it is now."""
         limits = [ax.axis() for ax in self.figure.axes]
-        if limits != self.limits:
-            self.canvas.draw()
-            self.frame, self.limits = self.canvas.copy_from_bbox(self.figure.bbox), limits
-        self.canvas.restore_region(self.frame)
+        if limits != self._limits:
+            self._canvas.draw()
+            self._frame, self._limits = self._canvas.copy_from_bbox(self.figure.bbox), limits
+        self._canvas.restore_region(self._frame)
         for ax in self.figure.axes:
             for artist in (*ax.patches, *ax.lines, ax.title):
                 if artist.get_animated():
                     ax.draw_artist(artist)
-        return rgb(self.canvas)
+        return plots.rgb(self._canvas)
 
 
 def two_axes(
-    figure: FigureBase, *, ratio: tuple[int, int] = (3, 2), margin: float = 0.12
+    figure: FigureBase, *, ratio: tuple[int, int] = (3, 2), margin: float = 0.13
 ) -> list[Axes]:
     """Make two axes side by side."""
     axes = figure.subplots(1, 2, width_ratios=ratio)

@@ -1,19 +1,27 @@
 """The panel of notebook 3: the step-size explorer."""
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
-from torch import Tensor
-from torch.distributions import Distribution, MixtureSameFamily
+from torch.distributions import Distribution
 
-from helpers import densities, exact, plots
-from helpers.densities import Energy
-from helpers.langevin import DivergenceError, langevin_monte_carlo, mala
+from helpers import exact, plots
+from helpers.panels.chain import (
+    PARTICLES,
+    SAMPLERS,
+    SCHEDULES,
+    STARTS,
+    TARGETS,
+    Chain,
+    Setting,
+    run_chain,
+)
+from helpers.panels.controls import choice, number
 from helpers.panels.screen import (
+    DASHED,
     bar_heights,
     plain_ticks,
     put_bars,
@@ -23,192 +31,67 @@ from helpers.panels.screen import (
     shown,
     two_axes,
 )
-from helpers.panels.widgets import Panel, choice, number, whole_number
+from helpers.panels.widgets import Panel
 
-TARGETS = {"one hump": [5.0], "two humps": [2.0, 8.0]}
-"""N(5, σ²), and 0.8 N(2, σ²) + 0.2 N(8, σ²)."""
+_STEPS = [m * 10**e for e in (-2, -1, 0) for m in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)]
+_STEPS = sorted(
+    {round(s, 3) for s in _STEPS} | {0.9, 1.1, 1.7, 1.8, 1.9, 2.1, 2.2, 4.5, 10, 15, 20}
+)
 
-STARTS = {"from [0, 10]": (0.0, 10.0), "from x = 9": (9.0, 9.0), "from [14, 15]": (14.0, 15.0)}
+_SIGMAS = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0]
 
-SAMPLERS = ["plain", "accept/reject"]
+_WINDOW = exact.grid(-5, 15, 401)
 
-SCHEDULES = ["constant s", "s/(k + 1)"]
-
-STEPS = [m * 10**e for e in (-2, -1, 0) for m in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)]
-STEPS = sorted({round(s, 3) for s in STEPS} | {0.9, 1.1, 1.7, 1.8, 1.9, 2.1, 2.2, 4.5, 10, 15, 20})
-
-SIGMAS = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0, 2.5, 3.0]
-
-PARTICLES = 2000
-
-GRID_POINTS = 401
+_DOTTED = {"color": plots.FLOOR, "linestyle": ":"}
 
 
-class Chain(NamedTuple):
-    """A run of the explorer: what it did, and what the referee says of it."""
+def draw_steps(figure: FigureBase, *, seed: int, **choices: Any) -> str:
+    """Show the particles after some steps with their exact law, and W₁ to the target on the way.
 
-    target: Distribution
-    path: Tensor
-    """Particles after each step, (steps + 1, n)."""
-    x: Tensor
-    laws: Tensor
-    """The exact law after each step on the grid x, (steps + 1, m), or fewer if x cannot hold it."""
-    variance: float | None
-    """The exact variance after the last step, None where nothing tells it."""
-    acceptance: float
-    stopped: int | None
-    """The step at which the sampler gave up, if it did."""
-
-
-def run_chain(
-    *, s: float, n_steps: int, target: str, sigma: float, start: str, sampler: str, schedule: str
-) -> Chain:
-    """Run 2 000 particles and their exact law; arguments are the choices of the explorer.
-
-    Without accept/reject the variance on one hump is the closed form of the notebook,
-    v ← (1 − s/σ²)² v + 2s; otherwise it is that of the law on the grid.
+    ``choices`` are those of ``Setting``.
     """
-    means = TARGETS[target]
-    density = (
-        densities.gaussian(means[0], sigma)
-        if len(means) == 1
-        else densities.mixture([0.8, 0.2], means, [sigma, sigma])
-    )
-    energy = densities.energy_of(density)
-    low, high = STARTS[start]
-    steps = [s / (k + 1) if schedule == SCHEDULES[1] else s for k in range(n_steps)]
-    plain = sampler == SAMPLERS[0]
-
-    path, stopped = run_particles(energy, low, high, steps, plain)
-    x, p0 = grid_for(means, sigma, low, high, steps, plain)
-    kernel, laws = exact.langevin_kernel if plain else exact.mala_kernel, []
-    try:
-        for p in exact.iterate_law(p0, energy, x, steps[: len(path) - 1], kernel=kernel):
-            laws.append(p)
-    except exact.GridError:
-        pass  # which the panel says
-
-    variance = None
-    if plain and len(means) == 1:
-        variance = (high - low) ** 2 / 12
-        for s_k in steps[: len(path) - 1]:
-            variance = (1 - s_k / sigma**2) ** 2 * variance + 2 * s_k
-    elif len(laws) == len(path):
-        variance = exact.moments(laws[-1].log(), x)[1] ** 2
-    moved = (path[1:] != path[:-1]).double().mean().item() if len(path) > 1 else 1.0
-    return Chain(density, path, x, torch.stack(laws), variance, moved, stopped)
-
-
-def run_particles(
-    energy: Energy, low: float, high: float, steps: Sequence[float], plain: bool
-) -> tuple[Tensor, int | None]:
-    """Return the particles after each step, (steps + 1, n), and where the sampler gave up.
-
-    If it gave up, the path ends before that step.
-    """
-    sampler, stopped = langevin_monte_carlo if plain else mala, None
-    while True:
-        generator = torch.Generator().manual_seed(0)
-        x0 = densities.uniform(low, high, PARTICLES, generator=generator)
-        options = {"generator": generator, "return_trajectory": True}
-        try:
-            path = sampler(energy, x0, len(steps), steps, **options)
-            return path[..., 0], stopped
-        except DivergenceError as error:
-            stopped, steps = error.step, steps[: error.step - 1]
-
-
-def grid_for(
-    means: Sequence[float],
-    sigma: float,
-    low: float,
-    high: float,
-    steps: Sequence[float],
-    plain: bool,
-) -> tuple[Tensor, Tensor]:
-    """Return a grid that holds the target, the start and, where it can, each law; and the start.
-
-    Between start and target the chain is at most ∏ |1 − a| times as far from a hump as at first,
-    with a = s/σ², and as wide as the closed form says. Tails are cut at 6.5 standard deviations.
-    The grid of a chain that diverges ends where it would be coarser than √(2s) or σ/2.
-    """
-    tail = 6.5 * sigma
-    left, right = min(low, means[0] - tail), max(high, means[-1] + tail)
-    widest = (GRID_POINTS - 1) * min(sigma / 2, math.sqrt(2 * max(steps, default=math.inf)))
-    factor, v = 1.0, 0.0
-    for s in steps if plain else ():
-        a = s / sigma**2
-        factor, v = factor * (1 - a), (1 - a) ** 2 * v + 2 * s
-        centres = [mean + factor * (end - mean) for mean in means for end in (low, high)]
-        left = min(left, min(centres) - 6.5 * math.sqrt(v))
-        right = max(right, max(centres) + 6.5 * math.sqrt(v))
-    if not plain:
-        left, right = min(low, means[0]) - tail, max(high, means[-1]) + tail
-    left, right = max(left, means[0] - widest / 2), min(right, means[-1] + widest / 2)
-    h = (right - left) / (GRID_POINTS - 1)
-    first = low - math.ceil((low - left) / h) * h  # so that the start is a grid point
-    x = first + h * torch.arange(GRID_POINTS, dtype=torch.float64)
-    if high > low:
-        return x, exact.uniform_law(low, high, x)
-    p0 = torch.zeros_like(x)
-    p0[(x - low).abs().argmin()] = 1 / h
-    return x, p0
-
-
-def draw_steps(
-    figure: FigureBase,
-    *,
-    s: float,
-    n_steps: int,
-    target: str,
-    sigma: float,
-    start: str,
-    sampler: str,
-    schedule: str,
-) -> str:
-    """Show the particles after some steps with their exact law, and W₁ to the target on the way."""
-    chain = run_chain(
-        s=s,
-        n_steps=n_steps,
-        target=target,
-        sigma=sigma,
-        start=start,
-        sampler=sampler,
-        schedule=schedule,
-    )
-    path, laws = chain.path, chain.laws
-    distribution = chain.target.cdf(chain.x)
-    to_target = exact.w1_of_rows(path, distribution, chain.x)
-    laws_to_target = exact.integrate((exact.cdf(laws, chain.x) - distribution).abs(), chain.x)
-    floor = floor_of_w1(chain.target)
-
+    chain = run_chain(Setting(**choices), seed)
     if not figure.axes:
-        left, right = two_axes(figure)
-        left.set(xlim=(-5, 15), xlabel="x", ylabel="density")
-        right.set(xlim=(0, 100), yscale="log", ylim=(0.003, 1000), xlabel="step k")
-        right.set_title("W₁ to the target")
-        plain_ticks(right.yaxis, [0.01, 0.1, 1, 10])
+        _frame(figure)
     left, right = figure.axes
-    window = exact.grid(-5, 15, 401)
-    p = chain.target.log_prob(window).exp()
-    left.set(ylim=(0, 1.6 * p.max().item()))
-    name = ", MALA" if sampler == SAMPLERS[1] else ""
-    put_title(left, f"s = {s:g}, K = {len(path) - 1}{name}")
-    edges = np.linspace(-5, 15, 101)
-    law = laws[-1] if len(laws) == len(path) else torch.full_like(chain.x, math.nan)
-    dashed = {"color": plots.LAW, "linestyle": "--", "linewidth": 1.8}
-    heights = bar_heights(path[-1], edges)
-    put_bars(left, "particles", heights, edges, color=plots.PARTICLES)
-    put_line(left, "target", window, p, color=plots.P_STAR)
-    put_line(left, "exact law", chain.x, law, **dashed)
-    put_line(right, "particles", range(len(path)), to_target, color=plots.PARTICLES)
-    put_line(right, "exact law", range(len(laws)), laws_to_target, **dashed)
-    put_line(right, "floor", [0, 100], [floor] * 2, color=plots.FLOOR, linestyle=":")
+    _draw_last(left, chain)
+    last, floor = _draw_distances(right, chain)
     put_legends(left, loc="upper left")
-    put_legends(right)
-    return say_chain(chain, s=s, sigma=sigma, sampler=sampler, schedule=schedule) + (
-        f" W₁ to the target {shown(to_target[-1])}, floor {floor:.3f}."
-    )
+    return f"{_say_chain(chain)} W₁ to the target {shown(last)}, floor {floor:.3f}."
+
+
+def _frame(figure: FigureBase) -> None:
+    """Lay out what stays."""
+    left, right = two_axes(figure)
+    left.set(xlim=(-5, 15), xlabel="x", ylabel="density")
+    right.set(xlim=(0, 100), yscale="log", ylim=(0.005, 300), xlabel="step k")
+    right.set_title("W₁ to the target")
+    plain_ticks(right.yaxis, [0.01, 0.1, 1, 10, 100])
+
+
+def _draw_last(ax: Axes, chain: Chain) -> None:
+    """Show the particles, their exact law and the target after the last step."""
+    setting, path, (x, log_p) = chain.setting, chain.path, chain.law
+    p = setting.density.log_prob(_WINDOW).exp()
+    ax.set_ylim(0, 1.8 * p.max().item())
+    name = "" if setting.plain else ", MALA"
+    put_title(ax, f"s = {setting.s:g}, K = {len(path) - 1}{name}")
+    edges = np.linspace(-5, 15, 101)
+    law = log_p[len(path) - 1].exp() if chain.held else x * math.nan
+    put_bars(ax, "particles", bar_heights(path[-1], edges), edges, color=plots.PARTICLES)
+    put_line(ax, "target", _WINDOW, p, color=plots.P_STAR)
+    put_line(ax, "exact law", x, law, **DASHED)
+    put_line(ax, "floor", [], [], **_DOTTED)
+
+
+def _draw_distances(ax: Axes, chain: Chain) -> tuple[float, float]:
+    """Show W₁ to the target step by step; return the particles' last one, and the floor."""
+    particles, law = chain.distances()
+    floor = floor_of_w1(chain.setting.density)
+    put_line(ax, "particles", range(len(particles)), particles, color=plots.PARTICLES)
+    put_line(ax, "exact law", range(len(law)), law, **DASHED)
+    put_line(ax, "floor", [0, 100], [floor] * 2, **_DOTTED)
+    return particles[-1].item(), floor
 
 
 def floor_of_w1(target: Distribution) -> float:
@@ -219,37 +102,55 @@ def floor_of_w1(target: Distribution) -> float:
     return math.sqrt(2 / (math.pi * PARTICLES)) * root.item()
 
 
-def say_chain(chain: Chain, *, s: float, sigma: float, sampler: str, schedule: str) -> str:
+def _say_chain(chain: Chain) -> str:
     """Say in words what a run of the explorer shows."""
-    k, measured = len(chain.path) - 1, chain.path[-1].var().item()
-    says = [f"After {k} steps: variance {shown(measured)} measured"]
-    if chain.variance is not None:
-        says[0] += f", {shown(chain.variance)} exact"
-    says[0] += f"; the target has {chain.target.variance:.3f}."
-    limit = 2 * sigma**2
-    if sampler == SAMPLERS[1]:
-        says.append(f"{100 * chain.acceptance:.1f} % of the moves accepted.")
-    elif schedule == SCHEDULES[0] and s >= limit and isinstance(chain.target, MixtureSameFamily):
-        says.append(f"s is not below 2σ² = {limit:g}: inside a hump the steps overshoot.")
-    elif schedule == SCHEDULES[0] and math.isclose(s, limit):
-        says.append(f"s is 2σ² = {limit:g}: the chain walks at random and never settles.")
-    elif schedule == SCHEDULES[0] and s > limit:
-        says.append(f"s is beyond 2σ² = {limit:g}: the chain diverges.")
+    setting, k, moments = chain.setting, len(chain.path) - 1, chain.moments
+    says = [f"After {k} steps: variance {shown(chain.path[-1].var().item())} measured"]
+    says[0] += f", {shown(moments[1])} exact" if moments else ""
+    says[0] += f"; the target has {setting.density.variance:.3f}."
+    if setting.plain:
+        says += _say_stability(setting)
+    elif k:
+        moved = (chain.path[1:] != chain.path[:-1]).double().mean()
+        says.append(f"{100 * moved:.1f} % of the moves accepted.")
     if chain.stopped:
         says.append(f"The sampler gave up at step {chain.stopped}; drawn is the step before.")
-    if len(chain.laws) < len(chain.path):
+    if not chain.held:
         says.append(
-            f"The grid of {GRID_POINTS} points holds the law to step {len(chain.laws) - 1}."
+            f"No exact law at step {k}: a grid of {len(chain.law.x)} points holds it to step"
+            f" {len(chain.law.log_p) - 1}."
         )
     return " ".join(says)
+
+
+def _say_stability(setting: Setting) -> list[str]:
+    """Say what a constant step that is too large does, if it is.
+
+    A Langevin step takes x from μ + d to μ − (s/σ² − 1)d, but for its noise; μ is the mean of the
+    hump that is nearest, or between both. So with two humps s = 2σ² itself is no limit: far out the
+    chain is thrown to the other side, and there it is one distance between the humps further in.
+    """
+    limit = 2 * setting.sigma**2
+    equal, humps = math.isclose(setting.s, limit), len(setting.means)
+    if not setting.constant or (setting.s < limit and not equal) or (equal and humps == 2):
+        return []
+    if equal:
+        return [f"s is 2σ² = {limit:g}: the chain walks at random and never settles."]
+    if humps == 2:
+        return [
+            f"s is beyond 2σ² = {limit:g}: far out every step leads further out, and sooner or"
+            " later the chain diverges."
+        ]
+    return [f"s is beyond 2σ² = {limit:g}: the chain diverges."]
 
 
 def step_panel() -> Panel:
     """Return the panel of notebook 3, the step-size explorer."""
     controls = {
-        "s": number("step size s", 0.1, STEPS, "(x²)"),
-        "n_steps": whole_number("steps K", 20, 0, 100, "steps"),
-        "sigma": number("width σ", 1.0, SIGMAS, "(x)"),
+        "s": number("step size s", 0.1, _STEPS, "(x²)"),
+        "n_steps": number("steps K", 20, range(101), "steps"),
+        "sigma": number("width σ", 1.0, _SIGMAS, "(x)"),
+        "seed": number("seed", 0, range(100)),
         "target": choice("target", list(TARGETS)),
         "start": choice("start", list(STARTS)),
         "sampler": choice("sampler", SAMPLERS),
