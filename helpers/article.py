@@ -1,6 +1,5 @@
 """The recipe of the blog post "Energy-Based Models + LMC", as published, and only that."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +9,9 @@ from torch import Tensor, nn
 from helpers.data import as_samples
 from helpers.densities import Energy
 from helpers.energy import linear
+from helpers.langevin import euler_maruyama, normal_like
 from helpers.progress import progress
+from helpers.training import round_weights
 
 
 def fit_energy_as_published(
@@ -18,7 +19,6 @@ def fit_energy_as_published(
     *,
     seed: int = 0,
     epochs: int = 30,
-    batch_size: int = 128,
     penalty: float = 0.2,
     step_size: Callable[[int], float] = lambda k: 1 / (k + 1),
     zero_grad: bool = False,
@@ -27,14 +27,14 @@ def fit_energy_as_published(
     """Train as the blog post "Energy-Based Models + LMC" does. It does not fit the density.
 
     The article's network, loop and constants, in float64. What it leaves out is supplied: the
-    seed, the batches (shuffled, of 128), and fakes detached from their chains (same gradient). The
-    default arguments are the recipe as published; the others change one thing at a time.
+    seed, the batches (shuffled, of 128), fakes detached from their chains (same gradient), and
+    weights rounded after each update (see ``training``). The default arguments are the recipe as
+    published; the others change one thing at a time.
 
     Args:
         samples: numbers of shape (n,) or (n, 1).
         seed: of the weights, the batches and the chains.
         epochs: passes through the samples.
-        batch_size: samples, and fakes, an update.
         penalty: α in α · mean(f(real)² + f(fake)²).
         step_size: s of Langevin step k = 0 … 14.
         zero_grad: forget the last update's gradient, which the article does not.
@@ -48,20 +48,20 @@ def fit_energy_as_published(
     if samples.shape[1] != 1:
         raise ValueError(f"samples has shape {tuple(samples.shape)}; it must be (n,) or (n, 1).")
     generator = torch.Generator().manual_seed(seed)
-    model = article_net(generator)
+    model = _article_net(generator)
     optimiser = torch.optim.Adam(model.parameters(), lr=0.001)
+    optimiser.register_step_post_hook(round_weights)
     losses = []
     for _ in progress(range(epochs), "training as published", show_progress):
         order = torch.randperm(len(samples), generator=generator)
         total = 0.0
-        for real in samples[order].split(batch_size):
+        for real in samples[order].split(128):
             fake = 15 * torch.rand(real.shape, generator=generator, dtype=real.dtype)
             for k in range(15):
                 fake.requires_grad_()
                 (gradient,) = torch.autograd.grad(model(fake).sum(), fake)
-                noise = torch.randn(fake.shape, generator=generator, dtype=fake.dtype)
-                s = step_size(k)
-                fake = fake.detach() - s * gradient + math.sqrt(2 * s) * noise
+                noise = normal_like(fake, generator)
+                fake = euler_maruyama(fake.detach(), gradient, step_size(k), noise)
             if zero_grad:
                 optimiser.zero_grad()
             f_real, f_fake = model(real), model(fake)
@@ -74,7 +74,7 @@ def fit_energy_as_published(
     return model.requires_grad_(False), losses
 
 
-def article_net(generator: torch.Generator) -> nn.Module:
+def _article_net(generator: torch.Generator) -> nn.Module:
     """Return the article's network 1 → 64 → 64 → 1 with LeakyReLU(0.2), from (n, 1) to (n,)."""
     return nn.Sequential(
         linear(1, 64, generator),

@@ -33,30 +33,30 @@ def step_sizes(step_size: StepSize, n_steps: int) -> Iterable[float]:
         raise TypeError(f"n_steps is {n_steps!r}; it must be a whole number, 0 or more.")
     if n_steps < 0:
         raise ValueError(f"n_steps is {n_steps}; it must be a whole number, 0 or more.")
-    listed = True
     if callable(step_size):
-        steps = [step_size(k) for k in range(n_steps)]
-    elif isinstance(step_size, str):
-        raise TypeError(f"step_size is {step_size!r}; it must be a positive number or a schedule.")
-    elif isinstance(step_size, Sequence) or getattr(step_size, "ndim", 0) == 1:
-        if len(step_size) < n_steps:
-            raise ValueError(
-                f"step_size has {len(step_size)} entries for n_steps = {n_steps}; a sequence needs"
-                " one for every step."
-            )
-        steps = list(step_size[:n_steps])
-    else:
-        steps, listed = [step_size], False
-    for k, s in enumerate(steps):
-        try:
-            steps[k] = float(s)
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"step_size is {s!r} at step {k}; it must be a positive number."
-            ) from None
-        if not (math.isfinite(steps[k]) and steps[k] > 0):
-            raise ValueError(f"step_size is {s} at step {k}; it must be finite and positive.")
-    return steps if listed else repeat(steps[0], n_steps)
+        return [_positive(step_size(k), k) for k in range(n_steps)]
+    many = isinstance(step_size, Sequence) or getattr(step_size, "ndim", 0) == 1
+    if isinstance(step_size, str) or not many:
+        return repeat(_positive(step_size, 0), n_steps)
+    if len(step_size) < n_steps:
+        raise ValueError(
+            f"step_size has {len(step_size)} entries for n_steps = {n_steps}; a sequence needs one"
+            " for every step."
+        )
+    return [_positive(s, k) for k, s in enumerate(step_size[:n_steps])]
+
+
+def _positive(s: float, k: int) -> float:
+    """Return the step size of step k as a number, or say what is wrong with it."""
+    try:
+        value = None if isinstance(s, str) else float(s)
+    except (TypeError, ValueError):
+        value = None
+    if value is None:
+        raise TypeError(f"step_size is {s!r} at step {k}; it must be a positive number.")
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"step_size is {s} at step {k}; it must be finite and positive.")
+    return value
 
 
 def check_arguments(
@@ -76,44 +76,45 @@ def check_arguments(
     return step_sizes(step_size, n_steps), x0.detach().clone(), generator
 
 
-def in_bounds(x: Tensor, x0: Tensor) -> bool:
-    """Say whether |x − x0| ≤ 10⁶ (1 + |x0|) for every coordinate; NaN is out of bounds."""
-    return bool(((x - x0).abs() <= 1e6 * (1 + x0.abs())).all())
+def check_gradient(k: int, x: Tensor, gradient: Tensor) -> None:
+    """Raise a DivergenceError for step k, from 0, if the gradient at a particle is not finite."""
+    if not gradient.isfinite().all():
+        i = gradient.isfinite().all(1).logical_not().nonzero()[0].item()
+        raise DivergenceError(
+            f"the chain diverged at step {k + 1}: particle {i} is at {x[i].tolist()}, where the"
+            f" energy has gradient {gradient[i].tolist()}.",
+            k + 1,
+        )
 
 
-def divergence(
-    k: int,
-    s: float,
-    x0: Tensor,
-    x: Tensor,
-    gradient: Tensor,
-    new: Tensor,
-    previous: tuple[Tensor, Tensor] | None,
-    *,
-    adjusted: bool = False,
-) -> DivergenceError:
-    """Say at which step a chain diverged, and why, by the curvature along its last move."""
-    i = ((new - x0).abs() <= 1e6 * (1 + x0.abs())).all(1).logical_not().nonzero()[0].item()
-    said = f"the chain diverged at step {k + 1}: particle {i} went from {x[i].tolist()}"
-    said += f" to {new[i].tolist()}"
-    if not gradient[i].isfinite().all():
-        said += f" with s = {s:.3g}; the energy has gradient {gradient[i].tolist()} at the former"
-    elif adjusted:
-        said += "; accept/reject keeps chains in bounds unless e^(-f) has no finite integral"
-    elif previous is not None:
-        move, change = x[i] - previous[0][i], gradient[i] - previous[1][i]
-        curvature = (move @ change / (move @ move)).item()
-        if curvature > 0:
-            said += (
-                f"; the step size s = {s:.3g} must stay below 2/curvature of the energy, which is"
-                f" {2 / curvature:.3g} there"
-            )
-        else:
-            said += (
-                f"; the step size is s = {s:.3g}, and 2/curvature gives no bound because the energy"
-                f" does not bend upwards there (curvature {curvature:.3g}): e^(-f) may have no"
-                " finite integral"
-            )
-    else:
-        said += f"; the step size s = {s:.3g} must stay below 2/curvature of the energy"
-    return DivergenceError(said + ".", k + 1)
+def check_bounds(k: int, x0: Tensor, x: Tensor, new: Tensor, why: Callable[[int], str]) -> None:
+    """Raise a DivergenceError for step k if it took a particle beyond |x − x0| ≤ 10⁶ (1 + |x0|).
+
+    ``why`` says what may have done that to particle i.
+    """
+    inside = (new - x0).abs() <= 1e6 * (1 + x0.abs())
+    if not inside.all():
+        i = inside.all(1).logical_not().nonzero()[0].item()
+        raise DivergenceError(
+            f"the chain diverged at step {k + 1}: particle {i} went from {x[i].tolist()} to"
+            f" {new[i].tolist()}; {why(i)}.",
+            k + 1,
+        )
+
+
+def steepness(
+    s: float, places: tuple[Tensor, Tensor], gradients: tuple[Tensor, Tensor], i: int
+) -> str:
+    """Say which step the curvature allows along particle i's last move, from one to the other."""
+    said = f"the step size s = {s:.3g} must stay below 2/curvature of the energy"
+    move, change = (pair[1][i] - pair[0][i] for pair in (places, gradients))
+    curvature = (move @ change / (move @ move)).item()
+    if curvature > 0:
+        return f"{said}, which is {2 / curvature:.3g} there"
+    if curvature <= 0:
+        return (
+            f"the step size is s = {s:.3g}, and 2/curvature gives no bound because the energy does"
+            f" not bend upwards there (curvature {curvature:.3g}): e^(-f) may have no finite"
+            " integral"
+        )
+    return said

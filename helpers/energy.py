@@ -12,9 +12,9 @@ class EnergyNet(nn.Module):
     """An energy f from particles (n, d) to (n,), in the data's own units.
 
     The input is standardised with the mean and standard deviation of the data, z = (x − m)/sd,
-    so that one recipe serves every unit. Then f(x) = |z|²/2 + net(z): the energy of a Gaussian
-    with the data's means and standard deviations, plus a correction that is learned. A SiLU network
-    grows at most linearly, so |z|² wins far out, and Z < ∞ whatever the weights.
+    so that one recipe serves every unit. ``standard`` is the energy of z, |z|²/2 + net(z): that of
+    a Gaussian with the data's means and standard deviations, plus a correction that is learned. A
+    SiLU network grows at most linearly, so |z|² wins far out, and Z < ∞ whatever the weights.
     """
 
     def __init__(
@@ -24,29 +24,34 @@ class EnergyNet(nn.Module):
         width: int = 16,
         layers: int = 3,
         base: bool = True,
-        activation: type[nn.Module] = nn.SiLU,
-        standardise: bool = True,
         generator: torch.Generator,
     ):
         """Build a network for data (n, d), float64, its weights drawn from the generator.
 
-        ``base=False`` leaves out |z|²/2; ``standardise=False`` takes z = x.
+        ``base=False`` leaves out |z|²/2.
         """
         super().__init__()
-        sizes = [data.shape[1]] + layers * [width]
-        hidden = [(linear(i, o, generator), activation()) for i, o in pairwise(sizes)]
-        self.net = nn.Sequential(*(part for pair in hidden for part in pair))
-        self.net.append(linear(width, 1, generator))
-        self.base = base
-        mean, sd = data.mean(0), data.std(0)
-        self.register_buffer("mean", mean if standardise else torch.zeros_like(mean))
-        self.register_buffer("sd", sd if standardise else torch.ones_like(sd))
+        self.standard = _StandardEnergy(data.shape[1], width, layers, base, generator)
+        self.register_buffer("mean", data.mean(0))
+        self.register_buffer("sd", data.std(0))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x), shape (n,), of particles x of shape (n, d)."""
         return self.standard((x - self.mean) / self.sd)
 
-    def standard(self, z: Tensor) -> Tensor:
+
+class _StandardEnergy(nn.Module):
+    """The energy |z|²/2 + net(z) of standardised particles; see ``EnergyNet``."""
+
+    def __init__(self, d: int, width: int, layers: int, base: bool, generator: torch.Generator):
+        super().__init__()
+        sizes = [d] + layers * [width]
+        hidden = [(linear(i, o, generator), nn.SiLU()) for i, o in pairwise(sizes)]
+        self.net = nn.Sequential(*(part for pair in hidden for part in pair))
+        self.net.append(linear(width, 1, generator))
+        self.base = base
+
+    def forward(self, z: Tensor) -> Tensor:
         """Return the energy, shape (n,), at standardised particles z of shape (n, d)."""
         correction = self.net(z).squeeze(-1)
         return correction + z.square().sum(-1) / 2 if self.base else correction

@@ -6,7 +6,6 @@ global random state.
 """
 
 import math
-from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -14,12 +13,22 @@ import torch
 from torch import Tensor
 
 from helpers.chains import DivergenceError as DivergenceError
-from helpers.chains import StepSize, check_arguments, divergence, in_bounds
+from helpers.chains import StepSize, check_arguments, check_bounds, check_gradient, steepness
 from helpers.data import as_samples
 from helpers.densities import Energy
 
-PIECE = 2048
+_PIECE = 2048
 """The largest number of particles whose energies are computed at once."""
+
+
+def euler_maruyama(x: Tensor, gradient: Tensor, s: float, noise: Tensor) -> Tensor:
+    """Return x − s ∇ₓf(x) + √(2s) N, the step that every sampler here makes or proposes."""
+    return x - s * gradient + math.sqrt(2 * s) * noise
+
+
+def normal_like(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Return a draw of N(0, 1) for each entry of x."""
+    return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
 
 
 def langevin_monte_carlo(
@@ -31,7 +40,7 @@ def langevin_monte_carlo(
     generator: torch.Generator | None = None,
     return_trajectory: bool = False,
 ) -> Tensor:
-    """Run X ← X − s ∇ₓf(X) + √(2s) N for every particle, independently.
+    """Run ``euler_maruyama`` steps, X ← X − s ∇ₓf(X) + √(2s) N, for every particle by itself.
 
     The Euler–Maruyama discretisation of dX = −∇ₓf(X) dt + √2 dB (Roberts & Tweedie 1996).
 
@@ -52,7 +61,7 @@ def langevin_monte_carlo(
         TypeError, ValueError: for an argument that is not as above.
         DivergenceError: if a position or gradient is not finite or |x − x0| > 10⁶ (1 + |x0|).
     """
-    return _walk(energy, x0, n_steps, step_size, generator, return_trajectory, _fresh)
+    return _walk(energy, x0, n_steps, step_size, generator, return_trajectory, False)
 
 
 def leimkuhler_matthews(
@@ -71,22 +80,7 @@ def leimkuhler_matthews(
     not a Markov chain, since N_{k+1} comes back; a run that is continued by a second call starts
     from a fresh N. Arguments, results and errors as in ``langevin_monte_carlo``.
     """
-    return _walk(energy, x0, n_steps, step_size, generator, return_trajectory, _averaged)
-
-
-def _fresh(draw: Callable[[], Tensor]) -> Iterator[Tensor]:
-    """Yield N_0, N_1, …"""
-    while True:
-        yield draw()
-
-
-def _averaged(draw: Callable[[], Tensor]) -> Iterator[Tensor]:
-    """Yield (N_0 + N_1)/2, (N_1 + N_2)/2, …"""
-    old = draw()
-    while True:
-        new = draw()
-        yield (old + new) / 2
-        old = new
+    return _walk(energy, x0, n_steps, step_size, generator, return_trajectory, True)
 
 
 def _walk(
@@ -96,19 +90,20 @@ def _walk(
     step_size: StepSize,
     generator: torch.Generator | None,
     return_trajectory: bool,
-    noises: Callable[[Callable[[], Tensor]], Iterator[Tensor]],
+    averaged: bool,
 ) -> Tensor:
-    """Run X ← X − s ∇ₓf(X) + √(2s) noise, with the noises made from independent normal draws."""
+    """Run X ← X − s ∇ₓf(X) + √(2s) N, with N_k fresh, or averaged: (N_k + N_{k+1})/2."""
     steps, x, generator = check_arguments(x0, n_steps, step_size, generator)
-    options = {"generator": generator, "dtype": x.dtype, "device": x.device}
-    draws = noises(partial(torch.randn, x.shape, **options))
-    states, previous = [x], None
-    for (k, s), noise in zip(enumerate(steps), draws, strict=False):
+    states, places, gradients = [x], (x,), (torch.full_like(x, math.nan),)
+    last = normal_like(x, generator) if averaged else x
+    for k, s in enumerate(steps):
         _, gradient = energy_and_gradient(energy, x)
-        new = x - s * gradient + math.sqrt(2 * s) * noise
-        if not in_bounds(new, x0):
-            raise divergence(k, s, x0, x, gradient, new, previous)
-        previous = x, gradient
+        check_gradient(k, x, gradient)
+        fresh = normal_like(x, generator)
+        noise, last = (last + fresh) / 2 if averaged else fresh, fresh
+        new = euler_maruyama(x, gradient, s, noise)
+        places, gradients = (places[-1], x), (gradients[-1], gradient)
+        check_bounds(k, x0, x, new, partial(steepness, s, places, gradients))
         x = new
         if return_trajectory:
             states.append(x)
@@ -134,14 +129,13 @@ def mala(
     steps, x, generator = check_arguments(x0, n_steps, step_size, generator)
     states = [x]
     f, gradient = energy_and_gradient(energy, x)
-    previous = x
+    unbounded = "accept/reject keeps chains in bounds unless e^(-f) has no finite integral"
     for k, s in enumerate(steps):
-        if k == 0 and not gradient.isfinite().all():
-            raise divergence(k, s, x0, x, gradient, x + 0 * gradient, None)
+        if k == 0:
+            check_gradient(k, x, gradient)
+        before = x
         x, f, gradient, _ = mala_step(energy, x, f, gradient, s, generator)
-        if not in_bounds(x, x0):
-            raise divergence(k, s, x0, previous, gradient, x, None, adjusted=True)
-        previous = x
+        check_bounds(k, x0, before, x, lambda _: unbounded)
         if return_trajectory:
             states.append(x)
     return torch.stack(states) if return_trajectory else x
@@ -155,8 +149,8 @@ def mala_step(
     Returns:
         The new x (n, d), its energy (n,) and gradient (n, d), and which particles moved (n,).
     """
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-    y = x - s * gradient + math.sqrt(2 * s) * noise
+    noise = normal_like(x, generator)
+    y = euler_maruyama(x, gradient, s, noise)
     f_y, gradient_y = energy_and_gradient(energy, y)
     back = x - y + s * gradient_y
     log_ratio = f - f_y - back.square().sum(-1) / (4 * s) + noise.square().sum(-1) / 2
@@ -181,11 +175,20 @@ def jump(energy: Energy, z: Tensor, *, generator: torch.Generator, spread: float
     Returns:
         The particles after the jump, shape (n, d).
     """
-    y = spread * torch.randn(z.shape, generator=generator, dtype=z.dtype, device=z.device)
+    y = spread * normal_like(z, generator)
     u = torch.rand(len(z), generator=generator, dtype=z.dtype, device=z.device)
     with torch.no_grad():
         log_ratio = energy(z) - energy(y) + (y**2 - z**2).sum(-1) / (2 * spread**2)
     return torch.where((u.log() < log_ratio)[:, None], y, z)
+
+
+def move(
+    energy: Energy, z: Tensor, step: float, generator: torch.Generator, *, jumps: bool = True
+) -> tuple[Tensor, float]:
+    """Make a MALA step and a jump; return the particles and the share of accepted MALA steps."""
+    z, _, _, moved = mala_step(energy, z, *energy_and_gradient(energy, z), step, generator)
+    z = jump(energy, z, generator=generator) if jumps else z
+    return z, moved.double().mean().item()
 
 
 def sample(
@@ -226,26 +229,24 @@ def sample(
     z = (data[torch.randint(len(data), (n,), generator=generator)] - mean) / sd
     step = 0.1
     for k in range(rounds):
-        f, gradient = energy_and_gradient(standard, z)
-        z, _, _, moved = mala_step(standard, z, f, gradient, step, generator)
-        z = jump(standard, z, generator=generator)
+        z, accepted = move(standard, z, step, generator)
         if k < rounds // 2:
-            step *= math.exp(0.1 * (moved.double().mean().item() - 0.7))
+            step *= math.exp(0.1 * (accepted - 0.7))
     return mean + sd * z
 
 
 def energy_and_gradient(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return f(x), shape (n,), and ∇ₓf(x), shape (n, d), of particles x, with no graph kept.
 
-    Many particles go in pieces of ``PIECE``, which keeps a network's layers in the cache. So the
+    Many particles go in pieces of ``_PIECE``, which keeps a network's layers in the cache. So the
     energy must treat every particle by itself: f of one must not depend on the others.
 
     Raises:
         ValueError: if the energy returns another shape or is not differentiable in x.
     """
-    if len(x) <= PIECE:
+    if len(x) <= _PIECE:
         return _energy_and_gradient(energy, x, len(x))
-    pieces = [_energy_and_gradient(energy, piece, len(x)) for piece in x.split(PIECE)]
+    pieces = [_energy_and_gradient(energy, piece, len(x)) for piece in x.split(_PIECE)]
     f, gradient = zip(*pieces, strict=True)
     return torch.cat(f), torch.cat(gradient)
 

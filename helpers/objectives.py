@@ -1,36 +1,41 @@
 """What a recipe minimises, and where its negative samples come from.
 
-A loss takes the energy f, a batch of data (n, d) and a generator, and returns a scalar. The
-negative samples of a loss come from a function of the same three arguments. So two recipes differ
-in one argument, and what they end in can be laid at its door.
+A loss takes the energy f, a batch of data (n, d), a state and a generator. It returns a scalar to
+be lowered, and the state that it wants back at the next update: None at the first, and always None
+unless chains persist. Negative samples come from a function of the same arguments. So two recipes
+differ in one argument, and nothing is remembered outside the loop that trains.
 """
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from helpers import exact
 from helpers.densities import Energy, uniform
-from helpers.langevin import StepSize, langevin_monte_carlo
+from helpers.langevin import StepSize, langevin_monte_carlo, normal_like
 
-Loss = Callable[[Energy, Tensor, torch.Generator], Tensor]
-"""From an energy, a batch (n, d) and a generator to a scalar to be minimised."""
+Loss = Callable[[Energy, Tensor, Any, torch.Generator], tuple[Tensor, Any]]
+"""From an energy, a batch (n, d), a state and a generator to a scalar and the next state."""
 
-Negatives = Callable[[Energy, Tensor, torch.Generator], Tensor]
-"""From an energy, a batch (n, d) and a generator to negative samples (m, d), without a graph."""
+Negatives = Callable[[Energy, Tensor, Any, torch.Generator], tuple[Tensor, Any]]
+"""From the same to negative samples (m, d), and the next state."""
 
 Sampler = Callable[..., Tensor]
 """``langevin_monte_carlo``, ``leimkuhler_matthews`` or ``mala``, which share one signature."""
 
 
-def nll(x: Tensor) -> Loss:
+def exact_nll(x: Tensor) -> Loss:
     """Return the exact NLL in nats, E_data[f] + log Z with log Z by quadrature on the grid x (m,).
 
     One dimension only. Errors as in ``exact.log_partition``.
     """
-    return lambda energy, real, generator: energy(real).mean() + exact.log_partition(energy, x)
+    return lambda energy, real, state, generator: (
+        energy(real).mean() + exact.log_partition(energy, x),
+        None,
+    )
 
 
 def contrast(negatives: Negatives, *, penalty: float = 0.0) -> Loss:
@@ -43,10 +48,12 @@ def contrast(negatives: Negatives, *, penalty: float = 0.0) -> Loss:
     if not (math.isfinite(penalty) and penalty >= 0):
         raise ValueError(f"penalty is {penalty}; it must be finite, 0 or more.")
 
-    def loss(energy: Energy, real: Tensor, generator: torch.Generator) -> Tensor:
-        f, f_negative = energy(real), energy(negatives(energy, real, generator).detach())
+    def loss(energy, real, state, generator):
+        fake, state = negatives(energy, real, state, generator)
+        together = torch.cat([real, fake.detach()])
+        f, f_negative = energy(together).split([len(real), len(fake)])
         value = f.mean() - f_negative.mean()
-        return value + penalty * (f.square().mean() + f_negative.square().mean())
+        return value + penalty * (f.square().mean() + f_negative.square().mean()), state
 
     return loss
 
@@ -59,11 +66,11 @@ def denoising(noise: float) -> Loss:
     if not (math.isfinite(noise) and noise > 0):
         raise ValueError(f"noise is {noise}; it must be finite and positive.")
 
-    def loss(energy: Energy, real: Tensor, generator: torch.Generator) -> Tensor:
-        epsilon = torch.randn(real.shape, generator=generator, dtype=real.dtype)
+    def loss(energy, real, state, generator):
+        epsilon = normal_like(real, generator)
         noisy = (real + noise * epsilon).requires_grad_()
         (gradient,) = torch.autograd.grad(energy(noisy).sum(), noisy, create_graph=True)
-        return (noise * gradient - epsilon).square().sum(-1).mean() / 2
+        return (noise * gradient - epsilon).square().sum(-1).mean() / 2, None
 
     return loss
 
@@ -72,8 +79,9 @@ def from_data(
     n_steps: int, step_size: StepSize, *, sampler: Sampler = langevin_monte_carlo
 ) -> Negatives:
     """Return CD-k: chains of k = n_steps steps that start at the batch itself (Hinton 2002)."""
-    return lambda energy, real, generator: sampler(
-        energy, real, n_steps, step_size, generator=generator
+    return lambda energy, real, state, generator: (
+        sampler(energy, real, n_steps, step_size, generator=generator),
+        None,
     )
 
 
@@ -90,11 +98,11 @@ def from_noise(
     One dimension (Nijkamp, Hill, Zhu & Wu 2019); a batch of another shape raises a ValueError.
     """
 
-    def negatives(energy: Energy, real: Tensor, generator: torch.Generator) -> Tensor:
+    def negatives(energy, real, state, generator):
         if real.ndim != 2 or real.shape[1] != 1:
             raise ValueError(f"real has shape {tuple(real.shape)}; runs from noise need (n, 1).")
         start = uniform(low, high, len(real), generator=generator)
-        return sampler(energy, start, n_steps, step_size, generator=generator)
+        return sampler(energy, start, n_steps, step_size, generator=generator), None
 
     return negatives
 
@@ -108,7 +116,7 @@ def persistent(
     restarts: float = 0.0,
     box: tuple[float, float] | None = None,
 ) -> Negatives:
-    """Return chains that go on from one update to the next (Tieleman 2008).
+    """Return chains that go on from one update to the next (Tieleman 2008); they are the state.
 
     Args:
         chains: where they start, shape (m, d); the tensor itself is left alone.
@@ -127,15 +135,15 @@ def persistent(
         raise ValueError(f"box is None; restarts = {restarts} needs an interval (low, high).")
     if restarts and chains.shape[1] != 1:
         raise ValueError(f"chains has shape {tuple(chains.shape)}; restarts need (m, 1).")
-    state = chains.detach().clone()
+    start = chains.detach().clone()
 
-    def negatives(energy: Energy, real: Tensor, generator: torch.Generator) -> Tensor:
-        nonlocal state
+    def negatives(energy, real, state, generator):
+        x = start if state is None else state
         if restarts:
-            fresh = uniform(*box, len(state), generator=generator)
-            again = torch.rand(len(state), 1, generator=generator, dtype=state.dtype) < restarts
-            state = torch.where(again, fresh, state)
-        state = sampler(energy, state, n_steps, step_size, generator=generator)
-        return state
+            fresh = uniform(*box, len(x), generator=generator)
+            again = torch.rand(len(x), 1, generator=generator, dtype=x.dtype) < restarts
+            x = torch.where(again, fresh, x)
+        x = sampler(energy, x, n_steps, step_size, generator=generator)
+        return x, x
 
     return negatives

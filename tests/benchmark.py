@@ -3,6 +3,7 @@
 python tests/benchmark.py                 print the tables (about five minutes)
 python tests/benchmark.py --json FILE     and write the first one's rows
 python tests/benchmark.py --peers         against TorchEBM, and how the sampler's cost grows
+python tests/benchmark.py --rounding      the recipe with its weights rounded and not, ten seeds
 """
 
 import argparse
@@ -21,7 +22,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 import peers
-from helpers import densities, exact
+from course import print_anywhere
+from helpers import densities, exact, training
 from helpers.article import fit_energy_as_published
 from helpers.data import kde_log_density
 from helpers.langevin import langevin_monte_carlo, sample
@@ -157,9 +159,30 @@ def small_samples(name: str, sizes: list[int]) -> list[dict]:
     return rows
 
 
+def rounding(seeds: range = range(10)) -> list[dict]:
+    """Return a row a target: KL in millinats with the weights rounded, and with all their digits.
+
+    The seeds are those of data and training. A grain of 2⁻⁶⁰ changes no weight of a size near 1.
+    """
+    rows, grains = [], {"rounded": training._GRAIN, "not rounded": 2.0**-60}
+    for name in tqdm(TARGETS, desc="rounding", leave=False):
+        target, row = TARGETS[name], {"target": name}
+        for label, grain in grains.items():
+            training._GRAIN, kls = grain, []
+            for seed in seeds:
+                energy, _ = fit_energy(target.draw(N, seed), seed=seed, show_progress=False)
+                log_q = exact.log_density(energy, target.x)
+                kls.append(1000 * exact.kl(target.log_p(target.x), log_q, target.x))
+            row |= {f"{label}, median": median(kls), f"{label}, worst": max(kls)}
+        rows.append(row)
+    training._GRAIN = grains["rounded"]
+    return rows
+
+
 def main() -> None:
     """Measure, print and perhaps write."""
     torch.set_num_threads(1)
+    print_anywhere()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--json",
@@ -170,12 +193,20 @@ def main() -> None:
     parser.add_argument(
         "--peers", action="store_true", help="compare with TorchEBM instead (about six minutes)"
     )
+    parser.add_argument(
+        "--rounding", action="store_true", help="what rounding the weights costs (ten minutes)"
+    )
     arguments = parser.parse_args()
     path = arguments.json
+    if path and not path.parent.is_dir():
+        parser.error(f"there is no folder {path.parent}")
+    if arguments.rounding:
+        print(pd.DataFrame(rounding()).to_string(index=False, float_format="{:.2f}".format))
+        return
     if arguments.peers:
         tables = peers.main()
         if path:
-            path.write_text(json.dumps(tables, indent=1) + "\n")
+            path.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
         return
 
     fit_energy(TARGETS["N(5, 1)"].draw(500, 0), updates=50, show_progress=False)  # warm up
@@ -208,7 +239,8 @@ def main() -> None:
     few[["final recipe", "KDE", "Gaussian fit"]] *= 1000
     print(few.to_string(index=False, float_format="{:.1f}".format))
     if path:
-        path.write_text(json.dumps(table.drop(columns="kls").to_dict("records"), indent=1) + "\n")
+        text = json.dumps(table.drop(columns="kls").to_dict("records"), indent=1)
+        path.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import CosineAnnealingLR
 from tqdm import tqdm
 
 from helpers import densities, exact
+from helpers.densities import Energy
 from helpers.energy import EnergyNet
 from helpers.langevin import langevin_monte_carlo, sample
-from helpers.training import batches, fit_energy
+from helpers.training import fit_energy, train
 
 N, DRAWS, UPDATES, REPEATS = 10_000, 5000, 1200, 5
 SEEDS = range(3)
@@ -74,8 +74,8 @@ def fit_theirs(
 ) -> tuple[float, EnergyNet, Tensor]:
     """Fit by TorchEBM's persistent contrastive divergence; return seconds, energy and draws.
 
-    What it leaves to its user is as in our recipe: data in standardised units, network, AdamW with
-    its cosine, batch size and updates. The rest are its defaults (10 Langevin steps an update, a
+    What it leaves to its user is as in our recipe: data in standardised units, network, and our
+    ``train`` with the same arguments. The rest are its defaults (10 Langevin steps an update, a
     buffer of 10 000, a penalty of 0.001). The draws start at data, like ours, and take 100 steps.
     """
     Model, LangevinDynamics, ContrastiveDivergence = torchebm()
@@ -84,22 +84,15 @@ def fit_theirs(
     energy = EnergyNet(samples, base=base, generator=generator)
     data = (samples - energy.mean) / energy.sd
     model = Model(energy.standard)
-    model.net = energy.net  # so that TorchEBM sees the parameters
     sampler = LangevinDynamics(model, step_size=step_size, dtype=torch.float64)
     loss_of = ContrastiveDivergence(model, sampler, persistent=True, dtype=torch.float64)
-    optimiser = torch.optim.AdamW(
-        energy.parameters(), lr=1e-2, betas=(0.9, 0.99), weight_decay=50 / len(data), fused=True
-    )
-    schedule = CosineAnnealingLR(optimiser, UPDATES)
-    real = batches(data, 256, generator)
-    for _ in range(UPDATES):
-        optimiser.zero_grad()
-        loss, _ = loss_of(next(real), generator=generator)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+
+    def loss(_: Energy, real: Tensor, state: None, g: torch.Generator) -> tuple[Tensor, None]:
+        return loss_of(real, generator=g)[0], None
+
+    options = {"updates": UPDATES, "decay": 50 / len(data), "show_progress": False}
+    train(energy.standard, data, loss, generator=generator, **options)
     seconds = time.perf_counter() - begin
-    energy.requires_grad_(False)
     start = data[torch.randint(len(data), (DRAWS,), generator=generator)]
     draws = sampler.sample(start, n_steps=100, generator=generator)
     return seconds, energy, energy.mean + energy.sd * draws
@@ -181,7 +174,7 @@ def throughput() -> list[dict]:
 def peak_memory() -> float:
     """Return the largest memory of this process, in MiB, since it was last reset; nan off Linux."""
     try:
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
     except (OSError, IndexError):
         return math.nan
@@ -190,7 +183,7 @@ def peak_memory() -> float:
 def reset_peak_memory() -> None:
     """Begin a new peak at the memory that is in use now, where the system can do so."""
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def cost(particles: int, steps: int, dimensions: int) -> tuple[float, float]:

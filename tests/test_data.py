@@ -1,14 +1,17 @@
 """The columns of numbers that we are given: taken as they are, or refused with a reason."""
 
 import math
+import tempfile
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
 from scipy.special import logsumexp
 from scipy.stats import norm
 
+from course import PATHS
 from helpers.data import as_samples, kde_log_density, load_column, petal_lengths, split
 from helpers.densities import draw, mixture
 
@@ -144,3 +147,18 @@ def test_kde_is_the_mean_of_gaussian_kernels_of_scott_s_width() -> None:
     expected = torch.from_numpy(logsumexp(kernels, axis=1) - math.log(200))
     torch.testing.assert_close(kde_log_density(data, x), expected, rtol=1e-10, atol=1e-10)
     assert expected.isfinite().all() and expected[-1] < -745
+
+
+def test_writing_the_samples_loses_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notebook 5's cell, in a temporary folder that others use too, run twice."""
+    cells = nbformat.read(PATHS["05_particle_flow"], as_version=4).cells
+    (source,) = (cell.source for cell in cells if "savetxt" in cell.source)
+    theirs = tmp_path / "samples.csv"
+    theirs.write_text("mine\n", encoding="utf-8")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    drawn = torch.linspace(0, 1, 5, dtype=torch.float64).unsqueeze(1)
+    for _ in range(2):
+        names = {"drawn": drawn, "tempfile": tempfile, "Path": Path, "np": np}
+        exec(source, names | {"load_column": load_column})
+    assert theirs.read_text(encoding="utf-8") == "mine\n"
+    assert len(list(tmp_path.glob("*/samples.csv"))) == 2

@@ -269,9 +269,9 @@ def count(shift=0, never=None, points=401) -> Answer:
 
     def steps_enough(s, w):
         target, x = densities.gaussian(5.0, 1.0), exact.grid(-5, 15, points)
-        start, p = exact.uniform_law(0, 10, x), target.log_prob(x).exp()
+        start, log_p = exact.uniform_law(0, 10, x), target.log_prob(x)
         laws = exact.law(start, densities.energy_of(target), x, 60, s)
-        enough = [k for k, law in enumerate(laws) if exact.w1_of_laws(law, p, x) <= w]
+        enough = [k for k, law in enumerate(laws) if exact.w1_of_laws(law, log_p, x) <= w]
         return enough[0] + shift if enough else never
 
     return steps_enough

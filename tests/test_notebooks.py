@@ -107,7 +107,6 @@ except ImportError as error:
 """How the first cell of each lesson begins, so that a reader without helpers is told what to do."""
 
 
-@pytest.mark.xfail(reason="the lessons do not have it yet", strict=True)
 @pytest.mark.parametrize("path", LESSONS.values(), ids=LESSONS)
 @pytest.mark.parametrize("options", [["-S", "-E"], []], ids=["missing", "hidden"])
 def test_first_cell_says_what_to_do_without_helpers(

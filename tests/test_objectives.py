@@ -68,7 +68,7 @@ def has_moments(x: Tensor, mean: float, variance: float) -> bool:
 def test_the_exact_loss_is_the_nll_and_has_its_gradient() -> None:
     """½ θ (v + (x̄ − m)²) + ½ log 2π/θ, and its derivatives in m and θ."""
     data, energy = draws(500), Spring(4.0, 0.5)
-    loss = objectives.nll(X)(energy, data, seeded())
+    loss, _ = objectives.exact_nll(X)(energy, data, None, seeded())
     spread = ((data - 4.0) ** 2).mean().item()
     expected = 0.25 * spread + 0.5 * math.log(2 * math.pi / 0.5)
     assert loss.item() == pytest.approx(expected, abs=1e-9)
@@ -82,10 +82,12 @@ def test_contrast_holds_its_negatives_fixed(penalty) -> None:
     """Negatives that depend on m must not pass their gradient on; the penalty adds its own."""
     data, energy = torch.tensor([[1.0], [2.0]], dtype=torch.float64), Spring(0.0, 2.0)
 
-    def negatives(energy: Spring, real: Tensor, generator: torch.Generator) -> Tensor:
-        return energy.m + torch.tensor([[2.0], [3.0], [5.0]], dtype=torch.float64)
+    def negatives(energy: Spring, real: Tensor, state: str, generator: torch.Generator):
+        fake = energy.m + torch.tensor([[2.0], [3.0], [5.0]], dtype=torch.float64)
+        return fake, f"{state}, and on"
 
-    loss = objectives.contrast(negatives, penalty=penalty)(energy, data, seeded())
+    loss, state = objectives.contrast(negatives, penalty=penalty)(energy, data, "on", seeded())
+    assert state == "on, and on"
     # at m = 0, θ = 2: f = x², ∂f/∂m = −2x, ∂f/∂θ = x²/2, and for f²: x⁴, −4x³, x⁴
     x = torch.tensor([2.0, 3.0, 5.0], dtype=torch.float64)
     means = {power: (x**power).mean().item() for power in (1, 2, 3, 4)}
@@ -102,7 +104,7 @@ def test_denoising_has_the_value_and_the_minimum_of_the_closed_form(theta) -> No
     u²/2 of a Gaussian u with variance V has the standard error V/√(2n).
     """
     tau, data, energy = 0.5, draws(), Spring(5.0, theta)
-    loss = objectives.denoising(tau)(energy, data, seeded())
+    loss, _ = objectives.denoising(tau)(energy, data, None, seeded())
     value = tau**2 * theta**2 + (tau**2 * theta - 1) ** 2
     assert abs(loss.item() - value / 2) < 5 * value / math.sqrt(2 * N)
     _, slope = slopes(loss, energy)
@@ -125,7 +127,7 @@ def test_bad_weights_are_named(value) -> None:
 def test_negatives_from_the_data_start_there(k, s) -> None:
     """k plain steps from the batch itself: ρ = 1 with the data's mean and variance."""
     data, theta = draws(mean=2.0, sd=1.5), 0.6
-    x = objectives.from_data(k, s)(Spring(0.0, theta), data, seeded())
+    x, _ = objectives.from_data(k, s)(Spring(0.0, theta), data, None, seeded())
     r = (1 - s * theta) ** k
     moved = x - r * data  # what is left is noise alone, independent of the batch
     assert has_moments(moved, 0.0, settled(theta, k, s, 1.0, 0.0, 0.0)[1])
@@ -134,7 +136,7 @@ def test_negatives_from_the_data_start_there(k, s) -> None:
 
 @pytest.mark.parametrize("k, s, theta", [(5, 0.1, 0.6), (15, 0.05, 2.0)])
 def test_negatives_from_noise_forget_as_much_as_the_closed_form_says(k, s, theta) -> None:
-    x = objectives.from_noise(*BOX, k, s)(Spring(0.0, theta), draws(), seeded())
+    x, _ = objectives.from_noise(*BOX, k, s)(Spring(0.0, theta), draws(), None, seeded())
     assert has_moments(x, *settled(theta, k, s, 1.0, BOX_MEAN, BOX_VARIANCE))
 
 
@@ -143,9 +145,9 @@ def test_persistent_chains_settle_where_the_closed_form_says(rho) -> None:
     """From N(5, 1), after 60 updates; ρ = 0 is the plain chain's own law."""
     k, s, theta = 5, 0.1, 0.6
     negatives = objectives.persistent(draws(), k, s, restarts=rho, box=BOX)
-    energy, g = Spring(0.0, theta), seeded()
+    energy, g, state = Spring(0.0, theta), seeded(), None
     for _ in range(60):
-        x = negatives(energy, draws(2), g)
+        x, state = negatives(energy, draws(2), state, g)
     mean, variance = settled(theta, k, s, rho, BOX_MEAN, BOX_VARIANCE)
     assert abs(x.mean() - mean) < 5 * math.sqrt(variance / N)
     kurtosis = ((x - x.mean()) ** 4).mean() / x.var() ** 2
@@ -156,11 +158,12 @@ def test_persistent_chains_go_on() -> None:
     """Two updates of three steps are six steps; the chains that were given stay as they were."""
     start, energy = draws(50), Spring(0.0, 1.0)
     kept, negatives, g = start.clone(), objectives.persistent(start, 3, 0.2), seeded()
-    first = negatives(energy, start, g)
-    second = negatives(energy, start, g)
+    first, state = negatives(energy, start, None, g)
+    second, _ = negatives(energy, start, state, g)
     g = seeded()
-    assert torch.equal(first, objectives.from_data(3, 0.2)(energy, start, g))
-    assert torch.equal(second, objectives.from_data(3, 0.2)(energy, first, g))
+    assert torch.equal(first, objectives.from_data(3, 0.2)(energy, start, None, g)[0])
+    assert torch.equal(second, objectives.from_data(3, 0.2)(energy, first, None, g)[0])
+    assert torch.equal(first, negatives(energy, start, None, seeded())[0]), "nothing is remembered"
     assert torch.equal(start, kept)
 
 
@@ -173,7 +176,7 @@ def test_every_source_uses_the_sampler_it_is_given(sampler) -> None:
         objectives.from_noise(-2, 2, 40, 1.5, sampler=sampler),
         objectives.persistent(data, 40, 1.5, sampler=sampler),
     ):
-        assert has_moments(source(energy, data, seeded()), 0.0, 1.0)
+        assert has_moments(source(energy, data, None, seeded())[0], 0.0, 1.0)
 
 
 def test_bad_restarts_are_named() -> None:
@@ -185,7 +188,7 @@ def test_bad_restarts_are_named() -> None:
     with pytest.raises(ValueError, match=r"^box is None; restarts = 0.1 needs an interval"):
         objectives.persistent(draws(5), 1, 0.1, restarts=0.1)
     with pytest.raises(ValueError, match=r"^real has shape \(5, 2\); runs from noise need"):
-        objectives.from_noise(*BOX, 1, 0.1)(Spring(0.0, 1.0), torch.zeros(5, 2), seeded())
+        objectives.from_noise(*BOX, 1, 0.1)(Spring(0.0, 1.0), torch.zeros(5, 2), None, seeded())
 
 
 # --- the loop ---------------------------------------------------------------------------------
@@ -210,7 +213,7 @@ def test_every_recipe_ends_where_the_theory_says() -> None:
     data = draws(4000)
     v, chains = data.var(correction=0).item(), data[:512]
     recipes = {
-        "nll": (objectives.nll(X), 1 / v),
+        "nll": (objectives.exact_nll(X), 1 / v),
         "cd": (objectives.contrast(objectives.from_data(5, 0.3)), biased_theta(0.3, v)),
         "persistent": (
             objectives.contrast(objectives.persistent(chains, 5, 0.3)),
@@ -228,20 +231,28 @@ def test_every_recipe_ends_where_the_theory_says() -> None:
 def test_training_is_repeatable_and_leaves_the_rest_alone() -> None:
     """Same seed, same result; another seed, another; data and global state stay as they were."""
     data, state = draws(1000), torch.get_rng_state()
-    kept, loss = data.clone(), objectives.contrast(objectives.from_noise(*BOX, 2, 0.1))
+    kept, loss = data.clone(), objectives.contrast(objectives.persistent(data[:64], 2, 0.1))
     options = {"updates": 20, "show_progress": False}
     a, b, c = (
-        training.train(Spring(6.0, 0.25), data, loss, seed=seed, **options).m.item()
+        training.train(Spring(6.0, 0.25), data, loss, generator=seeded(seed), **options).m.item()
         for seed in (0, 0, 1)
     )
     assert a == b != c
     assert torch.equal(data, kept) and torch.equal(torch.get_rng_state(), state)
 
 
+def test_weights_are_multiples_of_the_grain() -> None:
+    """After every update, so that the next one starts from the same numbers on every processor."""
+    seen, loss = [], objectives.exact_nll(X)
+    trained(loss, updates=5, watch=lambda e: seen.append([e.m.item(), e.theta.item()]))
+    steps = torch.tensor(seen, dtype=torch.float64) / training._GRAIN
+    assert len(seen) == 5 and torch.equal(steps, steps.round())
+
+
 def test_training_falls_silent_and_is_watched() -> None:
     """The first update moves m by the learning rate, the last by almost nothing."""
     path = [6.0]
-    energy = trained(objectives.nll(X), watch=lambda e: path.append(e.m.item()))
+    energy = trained(objectives.exact_nll(X), watch=lambda e: path.append(e.m.item()))
     assert len(path) == 301 and path[-1] == energy.m.item()
     assert abs(path[1] - path[0]) == pytest.approx(0.1, rel=0.01)
     assert abs(path[-1] - path[-2]) < 1e-4

@@ -2,12 +2,12 @@
 
 from helpers.exact.laws import Kernel as Kernel
 from helpers.exact.laws import gaussian_kernel as gaussian_kernel
+from helpers.exact.laws import gaussian_moments as gaussian_moments
 from helpers.exact.laws import iterate_law as iterate_law
 from helpers.exact.laws import langevin_kernel as langevin_kernel
 from helpers.exact.laws import law as law
 from helpers.exact.laws import leimkuhler_matthews_kernel as leimkuhler_matthews_kernel
 from helpers.exact.laws import mala_kernel as mala_kernel
-from helpers.exact.laws import metropolis_kernel as metropolis_kernel
 from helpers.exact.laws import uniform_law as uniform_law
 from helpers.exact.line import GridError as GridError
 from helpers.exact.line import cdf as cdf

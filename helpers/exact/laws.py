@@ -1,75 +1,97 @@
-"""The exact law of a chain on a line: one step is a product with a matrix on the grid."""
+"""The exact law of a chain on a line: one step is a product with a matrix on the grid.
+
+A kernel is a transition matrix P, shape (m, m): P[i, j] is the probability that a step from x_i
+ends in the cell of x_j, of width h. So a density p on the grid becomes p @ P, and each row sums to
+1, less what the grid cannot hold or is too coarse for.
+"""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from scipy.interpolate import CubicSpline
 from torch import Tensor
+from torch.special import ndtr
 
 from helpers.chains import StepSize, step_sizes
 from helpers.densities import Energy
-from helpers.exact.line import GridError
+from helpers.exact.line import GridError, density, log_density, outside
 from helpers.langevin import energy_and_gradient
 
 Kernel = Callable[[Energy, Tensor, float], Tensor]
-"""From f, a grid x (m,) and a step size to q[i, j], the density at x_j of one step from x_i."""
+"""From f, a grid x (m,) and a step size to the transition matrix of one step, (m, m)."""
 
-TINY = -700.0
+_LOSS = 1e-6
+"""The largest probability that the grid may lose, all steps of a law together."""
+
+_TINY = -700.0
 """Densities below e^−700 are raised to that: nothing is lost, and subnormal numbers are slow."""
 
 
 def uniform_law(low: float, high: float, x: Tensor) -> Tensor:
-    """Return U(low, high) on the grid: to each point the part of its cell that is inside."""
+    """Return the log-density of U(low, high): to each point the part of its cell that is inside."""
     half = (x[1] - x[0]) / 2
-    inside = (torch.clamp(x + half, max=high) - torch.clamp(x - half, min=low)).clamp(min=0)
-    return inside / (2 * half * inside.sum())
+    if not x[0] <= low < high <= x[-1]:
+        raise ValueError(
+            f"low, high are {low}, {high}; they must be low < high, both on the grid x ="
+            f" [{x[0]:.4g}, {x[-1]:.4g}]."
+        )
+    above, below = torch.clamp(x + half, max=x[-1]), torch.clamp(x - half, min=x[0])
+    inside = (above.clamp(max=high) - below.clamp(min=low)).clamp(min=0)
+    return (inside / ((above - below) * inside.sum())).log()
 
 
 def gaussian_kernel(mean: Tensor, variance: float, x: Tensor) -> Tensor:
-    """Return q[i, j], the density of N(mean_i, variance) at x_j, for means (m,); shape (m, m)."""
-    return _log_gaussian_kernel(mean, variance, x).clamp_(min=TINY).exp_()
+    """Return the kernel of a step from x_i to N(mean_i, variance), for means of shape (m,)."""
+    return _log_gaussian(mean, variance, x).clamp_(min=_TINY).exp_().mul_(x[1] - x[0])
 
 
-def _log_gaussian_kernel(mean: Tensor, variance: float, x: Tensor) -> Tensor:
-    """Return the logarithm of ``gaussian_kernel``."""
+def _log_gaussian(mean: Tensor, variance: float, x: Tensor) -> Tensor:
+    """Return log N(x_j; mean_i, variance), shape (m, m)."""
     log_q = (x - mean[:, None]).square_().div_(-2 * variance)
     return log_q.sub_(math.log(2 * math.pi * variance) / 2)
 
 
 def langevin_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
-    """Return q[i, j], the density at x_j of one plain Langevin step of size s from x_i, (m, m)."""
+    """Return the kernel of a plain Langevin step of size s: from x_i to N(x_i − s f'(x_i), 2s)."""
     _, gradient = energy_and_gradient(energy, x.unsqueeze(-1))
     return gaussian_kernel(x - s * gradient.squeeze(-1), 2 * s, x)
 
 
 def mala_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
-    """Return the law of one MALA step from x_i, (m, m); rejected mass stays on the diagonal."""
-    f, gradient = energy_and_gradient(energy, x.unsqueeze(-1))
-    return _metropolis(_log_gaussian_kernel(x - s * gradient.squeeze(-1), 2 * s, x), f, x)
+    """Return the kernel of a MALA step of size s; what is rejected stays on the diagonal.
 
+    The move x_i → x_j has the density min(p_i q[i, j], p_j q[j, i]) / p_i, with q the plain step's
+    density and p ∝ e^{−f} (Metropolis and Hastings). What is proposed beyond the grid may be
+    accepted there. Its accepted part is at most ∫ p_j q[j, i] dx_j / p_i over what is outside, and
+    q ≤ 1/√(4πs): that much, or all that is proposed there if it is less, is counted as lost. So is
+    the error of a sum over points h apart, 2 e^{−(2πσ/h)²/2} for a Gaussian with σ² = 2s (by
+    Poisson's summation formula).
 
-def metropolis_kernel(q: Tensor, energy: Energy, x: Tensor) -> Tensor:
-    """Return the law of a step that proposes by q, (m, m), and accepts or rejects for p ∝ e^{−f}.
-
-    The move x_i → x_j is made with probability min(1, p_j q[j, i] / (p_i q[i, j])); what is
-    rejected stays on the diagonal (Metropolis and Hastings).
+    Raises:
+        GridError: if the grid is too coarse for e^{−f}.
     """
-    with torch.no_grad():
-        return _metropolis(q.log(), energy(x.unsqueeze(-1)), x)
+    h = (x[1] - x[0]).item()
+    f, gradient = energy_and_gradient(energy, x.unsqueeze(-1))
+    log_p = log_density(lambda _: f, x, restricted=True)
+    if not abs(2 * h * log_p[::2].exp().sum().item() - 1) <= 1e-4:
+        raise GridError(f"x has a spacing of {h:.3g}; that is too coarse for the density.")
+    mean, sd = x - s * gradient.squeeze(-1), math.sqrt(2 * s)
+    log_q = _log_gaussian(mean, 2 * s, x)
+    held = ndtr((x[-1] + h / 2 - mean) / sd) - ndtr((x[0] - h / 2 - mean) / sd)
+    beyond = sum(outside(log_p, x)) / math.sqrt(4 * math.pi * s)
+    escaped = (math.log(beyond) - log_p).exp() if beyond > 0 else torch.zeros_like(x)
+    coarse = 2 * math.exp(-((2 * math.pi * sd / h) ** 2) / 2)
+    lost = torch.minimum(1 - held, escaped) + coarse
 
-
-def _metropolis(log_q: Tensor, f: Tensor, x: Tensor) -> Tensor:
-    """Do so for log q: what moves has the density min(p_i q[i, j], p_j q[j, i]) / p_i."""
-    log_flow = log_q - f[:, None]
-    moves = torch.minimum(log_flow, log_flow.T).add_(f[:, None]).clamp_(min=TINY).exp_()
-    h = x[1] - x[0]
-    moves.diagonal().add_((1 - moves.sum(1) * h) / h)
+    log_flow = log_q.sub_(f[:, None])
+    moves = torch.minimum(log_flow, log_flow.T).add_(f[:, None]).clamp_(min=_TINY).exp_().mul_(h)
+    moves.diagonal().add_((1 - moves.sum(1) - lost).clamp(min=0))
     return moves
 
 
 def leimkuhler_matthews_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
-    """Return the law of one step of the Markov chain behind Leimkuhler–Matthews, (m, m).
+    """Return the kernel of the Markov chain behind Leimkuhler–Matthews.
 
     X itself remembers its noise. But Y_k = X_k − √(s/2) N_k does not depend on N_k, and
     Y_{k+1} = 2 X_k − s f'(X_k) − Y_k. So Y is Markov, and X_k is Y_k blurred by
@@ -86,11 +108,26 @@ def leimkuhler_matthews_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
     root = CubicSpline(reach, x)
     total = (x[:, None] + x).clamp(reach[0], reach[-1])
     place, slope = (torch.from_numpy(root(total, order)) for order in (0, 1))
-    return torch.exp(-((place - x[:, None]) ** 2) / s) / math.sqrt(math.pi * s) * slope
+    log_q = (place - x[:, None]).square_().div_(-s).sub_(math.log(math.pi * s) / 2)
+    return log_q.exp_().mul_(slope).mul_(x[1] - x[0])
+
+
+def gaussian_moments(
+    mean: float, variance: float, centre: float, sd: float, steps: Iterable[float]
+) -> Iterator[tuple[float, float]]:
+    """Yield a plain chain's mean and variance on N(μ, σ²), before the first and after every step.
+
+    With μ = centre, σ = sd and a = s/σ²: m ← μ + (1 − a)(m − μ) and v ← (1 − a)² v + 2s.
+    """
+    yield mean, variance
+    for s in steps:
+        keep = 1 - s / sd**2
+        mean, variance = centre + keep * (mean - centre), keep**2 * variance + 2 * s
+        yield mean, variance
 
 
 def law(
-    p0: Tensor,
+    log_p0: Tensor,
     energy: Energy,
     x: Tensor,
     n_steps: int,
@@ -98,12 +135,12 @@ def law(
     *,
     kernel: Kernel = langevin_kernel,
 ) -> Tensor:
-    """Return the exact law of a chain after every step, densities of shape (n_steps + 1, m).
+    """Return the exact law of a chain after every step, log-densities of shape (n_steps + 1, m).
 
     The law of X_{k+1} is p_{k+1}(y) = ∫ p_k(x) q(y | x) dx, a product with a matrix on the grid.
 
     Args:
-        p0: the density that the chain starts from, on the grid.
+        log_p0: the log-density that the chain starts from, on the grid.
         energy: f, from (m, 1) to (m,).
         x: the grid, finer than √(2s) and wide enough for every step.
         n_steps: how many steps.
@@ -111,32 +148,32 @@ def law(
         kernel: the law of one step, of any chain that forgets all but its state; see ``Kernel``.
 
     Raises:
-        GridError: if the grid is too narrow or too coarse to keep the mass at 1 within 10⁻⁶.
+        GridError: if the grid is too narrow or too coarse to lose no more than ``_LOSS``.
     """
     steps = step_sizes(step_size, n_steps)
-    return torch.stack(list(iterate_law(p0, energy, x, steps, kernel=kernel)))
+    return torch.stack(list(iterate_law(log_p0, energy, x, steps, kernel=kernel)))
 
 
 def iterate_law(
-    p0: Tensor,
+    log_p0: Tensor,
     energy: Energy,
     x: Tensor,
-    steps: Sequence[float],
+    steps: Iterable[float],
     *,
     kernel: Kernel = langevin_kernel,
 ) -> Iterator[Tensor]:
     """Yield the exact law before the first and after every step; otherwise as ``law``."""
-    h = x[1] - x[0]
-    p, known = p0, None
-    yield p
+    p, known, lost = density(log_p0, x), None, 0.0
+    yield log_p0
     for k, s in enumerate(steps):
         if s != known:
             matrix, known = kernel(energy, x, s), s
-        p = p @ matrix * h
-        mass = p.sum() * h
-        if not abs(mass - 1) <= 1e-6:
+            loss = (1 - matrix.sum(1)).abs() * (x[1] - x[0])
+        lost += (p @ loss).item()
+        if not lost <= _LOSS:
             raise GridError(
-                f"x holds a mass of {mass:.6f} at step {k + 1}; the grid must be wide enough for"
-                " every step, and finer than √(2s), to keep it at 1."
+                f"x loses a mass of {lost:.1e} by step {k + 1}; the grid must be wide enough for"
+                " every step, and finer than √(2s), to hold it."
             )
-        yield p
+        p = p @ matrix
+        yield p.log()

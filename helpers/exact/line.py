@@ -1,9 +1,9 @@
 """The referee: in one dimension everything can be computed, by quadrature on a grid.
 
-A grid x is an evenly spaced float64 tensor of shape (m,) from ``grid``. Densities and
-log-densities on it are tensors of shape (m,). Integrals are trapezoid sums, which for smooth
-densities that vanish at both ends are accurate far beyond the digits that we print. Logarithms
-are natural, so KL is in nats.
+A grid x is an evenly spaced float64 tensor of shape (m,) from ``grid``. A law on it is given by
+its log-density everywhere, a tensor of shape (m,), or (…, m) for many; one that does not integrate
+to 1 is refused. Integrals are trapezoid sums, which for smooth densities that vanish at both ends
+are accurate far beyond the digits that we print. Logarithms are natural, so KL is in nats.
 """
 
 import math
@@ -16,8 +16,11 @@ from helpers.data import as_samples
 from helpers.densities import Energy
 from helpers.langevin import energy_and_gradient
 
-CUT_OFF = 1e-9
+_CUT_OFF = 1e-9
 """The largest probability that a grid may leave outside."""
+
+_SLACK = 1e-5
+"""How far the mass of a law on the grid may be from 1."""
 
 
 class GridError(ValueError):
@@ -45,7 +48,7 @@ def log_partition(energy: Energy, x: Tensor, *, restricted: bool = False) -> Ten
         restricted: take the integral over the grid alone, whatever lies outside.
 
     Raises:
-        ValueError: if the grid cuts off more than ``CUT_OFF`` of the mass, unless restricted, or
+        ValueError: if the grid cuts off more than ``_CUT_OFF`` of the mass, unless restricted, or
             the energy returns another shape.
     """
     log_p = -energy(x.unsqueeze(-1))
@@ -79,8 +82,8 @@ def outer_slopes(energy: Energy, *, far: float = 1e4) -> tuple[float, float]:
 
 
 def moments(log_p: Tensor, x: Tensor) -> tuple[float, float]:
-    """Return the mean and the standard deviation of a density given on the grid."""
-    p = log_p.exp()
+    """Return the mean and the standard deviation of a law on the grid."""
+    p = density(log_p, x)
     mean = integrate(p * x, x)
     return mean.item(), integrate(p * (x - mean) ** 2, x).sqrt().item()
 
@@ -95,17 +98,18 @@ def kl(log_p: Tensor, log_q: Tensor, x: Tensor) -> float:
     """Return KL(p ‖ q) = ∫ p (log p − log q) dx in nats; where p = 0 the integrand is 0.
 
     Raises:
-        ValueError: if the grid cuts off more than ``CUT_OFF`` of p.
+        ValueError: if one of them is not the log-density of a law that the grid holds, or the
+            grid cuts off more than ``_CUT_OFF`` of p.
     """
     _check_tails(log_p, x)
-    difference = torch.where(log_p.isneginf(), 0.0, log_p - log_q)
-    return integrate(log_p.exp() * difference, x).item()
+    p, _ = density(log_p, x), density(log_q, x)
+    return integrate(p * torch.where(log_p.isneginf(), 0.0, log_p - log_q), x).item()
 
 
-def cdf(p: Tensor, x: Tensor) -> Tensor:
-    """Return the distribution functions of densities p (…, m) on the grid, scaled to end at 1."""
-    mass = torch.cumulative_trapezoid(p, x)
-    return torch.cat([torch.zeros_like(p[..., :1]), mass / mass[..., -1:]], -1)
+def cdf(log_p: Tensor, x: Tensor) -> Tensor:
+    """Return the distribution functions of laws (…, m) on the grid, scaled to end at 1."""
+    mass = torch.cumulative_trapezoid(density(log_p, x), x)
+    return torch.cat([torch.zeros_like(mass[..., :1]), mass / mass[..., -1:]], -1)
 
 
 def w1(samples: np.ndarray | Tensor, log_p: Tensor, x: Tensor) -> float:
@@ -123,27 +127,27 @@ def w1(samples: np.ndarray | Tensor, log_p: Tensor, x: Tensor) -> float:
     samples = as_samples(samples)
     if samples.shape[1] != 1:
         raise ValueError(f"samples has shape {tuple(samples.shape)}; it must be (n,) or (n, 1).")
-    return w1_of_rows(samples.T, cdf(log_p.exp(), x), x).item()
+    return w1_of_rows(samples.T, log_p, x).item()
 
 
-def w1_of_rows(samples: Tensor, distribution: Tensor, x: Tensor) -> Tensor:
-    """Return the W₁ of each row of samples (rows, n) to one distribution function (m,), (rows,)."""
+def w1_of_rows(samples: Tensor, log_p: Tensor, x: Tensor) -> Tensor:
+    """Return the W₁ of each row of samples (rows, n) to one law on the grid, shape (rows,)."""
     ordered = samples.sort().values
     points = x.expand(len(ordered), -1).contiguous()
     below = torch.searchsorted(ordered, points, right=True).double() / ordered.shape[1]
     beyond = (x[0] - ordered).clamp(min=0).mean(1) + (ordered - x[-1]).clamp(min=0).mean(1)
-    return integrate((below - distribution).abs(), x) + beyond
+    return integrate((below - cdf(log_p, x)).abs(), x) + beyond
 
 
-def w1_of_laws(p: Tensor, q: Tensor, x: Tensor) -> float:
-    """Return W₁ between two laws given by their densities on the same grid."""
-    return integrate((cdf(p, x) - cdf(q, x)).abs(), x).item()
+def w1_of_laws(log_p: Tensor, log_q: Tensor, x: Tensor) -> Tensor:
+    """Return W₁ between laws (…, m) and (m,) on the same grid, in the grid's unit, shape (…)."""
+    return integrate((cdf(log_p, x) - cdf(log_q, x)).abs(), x)
 
 
 def perfect_draws(log_p: Tensor, x: Tensor, n: int, *, generator: torch.Generator) -> Tensor:
     """Draw n samples of shape (n, 1) from the law on the grid, by its inverse CDF."""
     u = torch.rand(n, generator=generator, dtype=torch.float64)
-    draws = np.interp(u.numpy(), cdf(log_p.exp(), x).numpy(), x.numpy())
+    draws = np.interp(u.numpy(), cdf(log_p, x).numpy(), x.numpy())
     return torch.from_numpy(draws).unsqueeze(-1)
 
 
@@ -156,17 +160,39 @@ def w1_floor(
     return torch.tensor(values, dtype=torch.float64).sort().values
 
 
-def _check_tails(log_p: Tensor, x: Tensor) -> None:
-    """Raise if a normalised log-density leaves more than ``CUT_OFF`` outside the grid.
+def density(log_p: Tensor, x: Tensor) -> Tensor:
+    """Return the densities of laws (…, m) on the grid, or say that they are none."""
+    if log_p.shape[-1:] != x.shape:
+        raise ValueError(f"a log-density has shape {tuple(log_p.shape)}; it must be (…, {len(x)}).")
+    p = log_p.exp()
+    mass = integrate(p, x)
+    if not ((mass - 1).abs() <= _SLACK).all():
+        wrong = mass.flatten()[((mass - 1).abs() <= _SLACK).flatten().logical_not()][0]
+        raise ValueError(
+            f"a log-density integrates to {wrong:.6g} on x = [{x[0]:.4g}, {x[-1]:.4g}]; it must be"
+            " the logarithm of a density, normalised, on a grid that holds it and is fine enough."
+        )
+    return p
+
+
+def outside(log_p: Tensor, x: Tensor) -> tuple[float, float]:
+    """Return about how much of a log-density lies left and right of the grid.
 
     Beyond each end the density is continued as an exponential with the slope that it has there.
     """
-    h = (x[1] - x[0]).item()
-    for end, p_end, inner in (("left", log_p[0], log_p[1]), ("right", log_p[-1], log_p[-2])):
-        slope = ((inner - p_end) / h).item()
-        outside = math.exp(p_end) / slope if slope > 0 else math.inf
-        if not p_end.isneginf() and not outside <= CUT_OFF:
+    h, tails = (x[1] - x[0]).item(), []
+    for end, inner in ((log_p[0].item(), log_p[1].item()), (log_p[-1].item(), log_p[-2].item())):
+        slope = (inner - end) / h
+        beyond = math.exp(end) / slope if slope > 0 else math.inf
+        tails.append(0.0 if end == -math.inf else beyond)
+    return tails[0], tails[1]
+
+
+def _check_tails(log_p: Tensor, x: Tensor) -> None:
+    """Raise if a normalised log-density leaves more than ``_CUT_OFF`` outside the grid."""
+    for end, beyond in zip(("left", "right"), outside(log_p, x), strict=True):
+        if not beyond <= _CUT_OFF:
             raise ValueError(
-                f"x = [{x[0]:.4g}, {x[-1]:.4g}] cuts off about {outside:.1e} of the density on the"
-                f" {end}; the grid must be wide enough to leave less than {CUT_OFF:.0e} outside."
+                f"x = [{x[0]:.4g}, {x[-1]:.4g}] cuts off about {beyond:.1e} of the density on the"
+                f" {end}; the grid must be wide enough to leave less than {_CUT_OFF:.0e} outside."
             )

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from helpers import densities
-from helpers.exercises.verdicts import Z, as_tensor, call, check, compare, seeded, untouched
+from helpers.exercises.verdicts import Z, as_tensor, call, check, expect, seeded, untouched
 
 
 @check
@@ -31,7 +31,7 @@ def score(answer: object) -> str:
                 -energy(x).unsqueeze(1)
             ),
         }
-        compare(f"The score of {name} at −2, −1, 0, …", found, -slope, mistakes)
+        expect(f"The score of {name} at −2, −1, 0, …", found, -slope, mistakes)
     return (
         "The constant log Z has gone with the derivative. That is why a sampler can do without"
         " it, and why notebook 3 needs nothing else."
@@ -67,7 +67,7 @@ def nll_gradient(answer: object, *, seed: int = 0) -> str:
             " variance.": narrow(b**2),
         }
         tolerance = Z * torch.tensor([b, 1 / (2 * b**2)], dtype=torch.float64).div(n).sqrt()
-        compare(f"∇_θ NLL at θ = ({m}, {b})", found, positive - negative, mistakes, tolerance)
+        expect(f"∇_θ NLL at θ = ({m}, {b})", found, positive - negative, mistakes, tolerance)
     return (
         "Data pull the energy down, the model's own draws push it up, and Z was never needed."
         " Every update in notebook 4 is this difference."
@@ -100,7 +100,7 @@ def two_slopes(answer: object) -> str:
         }
         as_double = {k: torch.tensor(v, dtype=torch.float64) for k, v in pairs.items()}
         right = torch.tensor([nll, live], dtype=torch.float64)
-        compare(f"The slopes at θ = {theta}, m = {m}", found, right, as_double)
+        expect(f"The slopes at θ = {theta}, m = {m}", found, right, as_double)
     return (
         "The difference rises for every θ: it has no minimum, so following it in full would"
         " flatten the energy for ever. Held fixed, the samples leave the NLL's slope."

@@ -11,7 +11,7 @@ from helpers.exercises.verdicts import (
     as_tensor,
     call,
     check,
-    compare,
+    expect,
 )
 
 
@@ -49,7 +49,7 @@ def average_log_likelihood(answer: object) -> str:
             "This is the logarithm of the average density. Take the logarithm first, then average:"
             " the two do not commute.": log_p.exp().mean().log(),
         }
-        compare(f"LL for mean {mean}, sd {sd}", found, right, mistakes)
+        expect(f"LL for mean {mean}, sd {sd}", found, right, mistakes)
     return (
         "It is the one number that a fit by maximum likelihood makes large, and its negative, the"
         " NLL, is the loss of notebook 2."
@@ -75,7 +75,7 @@ def kl_by_quadrature(answer: object) -> str:
         "This is in bits: take the natural logarithm for nats.": right / math.log(2),
     }
     found = as_tensor(call(answer, p.clone(), q.clone(), x.clone()), ())
-    compare("KL of N(0, 1) from N(1, 1.5²) in nats", found, right, mistakes, 1e-3)
+    expect("KL of N(0, 1) from N(1, 1.5²) in nats", found, right, mistakes, 1e-3)
 
     inside = x.abs() < 1 - 1e-9
     bump = torch.where(inside, torch.cos(math.pi * x / 2) ** 2, 0.0)  # zero outside [−1, 1]
@@ -86,7 +86,7 @@ def kl_by_quadrature(answer: object) -> str:
             "On two Gaussians it is right. Where p is 0 you take log 0, and 0 · (−∞) is no number."
             " There the integrand is 0: leave those points out, or use torch.where(p > 0, …, 0)."
         )
-    compare("KL of a density that is zero outside [−1, 1]", found, right, {}, 1e-3)
+    expect("KL of a density that is zero outside [−1, 1]", found, right, {}, 1e-3)
     return (
         "Both directions are legitimate, and different: this one punishes a model for being small"
         " where samples fall. And zeros of p cost nothing."
@@ -115,5 +115,5 @@ def draws_needed(answer: object) -> str:
             ),
         }
         what = f"Draws for an average W₁ of {w}, within 15 %"
-        compare(what, found, right, mistakes, 0.15 * right)
+        expect(what, found, right, mistakes, 0.15 * right)
     return "Ten times closer takes a hundred times the draws, however good the sampler is."

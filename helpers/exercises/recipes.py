@@ -13,7 +13,7 @@ from helpers.exercises.verdicts import (
     as_tensor,
     call,
     check,
-    compare,
+    expect,
     seeded,
 )
 
@@ -40,7 +40,7 @@ def noise_for(answer: object) -> str:
                     math.sqrt(2 * step) * T
                 ),
             }
-        compare(f"The noise for a step of {step} at T = {T}", found, right, mistakes)
+        expect(f"The noise for a step of {step} at T = {T}", found, right, mistakes)
     return "With it you can give any published code the temperature at which you mean to read it."
 
 
@@ -68,7 +68,7 @@ def resting_theta(answer: object) -> str:
                 (1 + root) / s
             ),
         }
-        compare(f"θ for s = {s}, v = {v}", found, right, mistakes)
+        expect(f"θ for s = {s}, v = {v}", found, right, mistakes)
     if not as_tensor(call(answer, 0.6, 1.0), ()).isnan():
         raise Wrong(
             "Where it exists it is right. But at s = 0.6, v = 1 one step alone adds the variance"
@@ -114,7 +114,7 @@ def denoising_loss(answer: object, *, seed: int = 0) -> str:
             ),
         }
         what = f"The loss for θ = {theta}, τ = {tau}, v = {v}"
-        compare(what, found, right / 2, mistakes, Z * right / math.sqrt(2 * n))
+        expect(what, found, right / 2, mistakes, Z * right / math.sqrt(2 * n))
         slope = None
         if getattr(value, "requires_grad", False):
             back = partial(torch.autograd.grad, allow_unused=True)

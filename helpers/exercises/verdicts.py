@@ -84,7 +84,7 @@ def as_tensor(value: object, shape: tuple[int, ...]) -> Tensor:
     return found.reshape(shape)
 
 
-def compare(
+def expect(
     what: str,
     found: Tensor,
     expected: Tensor | float,
