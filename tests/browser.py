@@ -98,7 +98,11 @@ def jupyter_lab(folder: Path) -> Iterator[tuple[str, Path]]:
         yield f"{url}/doc/tree/notebooks/{{}}.ipynb?reset&token={token}", log
     finally:
         server.terminate()
-        server.wait(20)
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:  # a kernel was still being started
+            server.kill()
+            server.wait()
 
 
 def wait_for(url: str, server: subprocess.Popen, log: Path, *, seconds: float = 60) -> None:

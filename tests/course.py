@@ -29,9 +29,7 @@ SOURCES = ["helpers", "tests", "conftest.py", *map(str, PATHS.values())]
 CELL_TIMEOUT = 120
 """Seconds a cell may take: as many as pyproject.toml gives it in the tests."""
 
-SETTINGS = re.compile(
-    "MPLBACKEND|PYTHON(STARTUP|WARNINGS)|(JUPYTER|JPY_|IPYTHON|TQDM_).*|(?i:.*_proxy)"
-)
+SETTINGS = re.compile("MPLBACKEND|PYTHON(STARTUP|WARNINGS)|(JUPYTER|JPY_|IPYTHON).*|(?i:.*_proxy)")
 """The reader's environment variables that change what a kernel, a server or a browser does."""
 
 
