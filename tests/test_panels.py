@@ -142,6 +142,12 @@ def test_mistake_in_a_callback_is_told_and_raised(fragile: Panel) -> None:
     assert "ZeroDivisionError" not in fragile._view.value
 
 
+def test_set_depends_on_no_call_before(fragile: Panel) -> None:
+    """What is not named is as at first, so a cell that is run again shows what it showed."""
+    assert fragile.set(k=4, how="badly") == "k is 4, badly"
+    assert fragile.set(k=4) == "k is 4, well"
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -295,6 +301,7 @@ def test_flow_shows_and_says_its_step(model: str) -> None:
         mean, sd = exact.moments(law.log(), x)
         assert mean == pytest.approx(expected, abs=1e-5)
         assert abs(particles.mean() - mean) < 5 * sd / math.sqrt(500)
+        assert f"mean {particles.mean():.3f}, sd {particles.std():.3f}" in says
         far = (np.abs(particles.numpy() - 5) > 3).mean()
         assert f"{100 * far:.1f} % of the particles are more than 3 sd" in says
         W1 = float(says.split("particles ")[-1].split(",")[0])
@@ -305,10 +312,15 @@ def test_flow_shows_and_says_its_step(model: str) -> None:
         assert p.exp().max() < 1 and W1 == pytest.approx(exact.integrate(gap, x).item(), abs=2e-3)
 
 
+def test_each_seed_has_a_flow_of_its_own() -> None:
+    flows = [flow.flow_particles(ENERGIES["exact"], "from [0, 10]", seed) for seed in (0, 1, 0)]
+    assert (flows[0] != flows[1]).all() and (flows[0] == flows[2]).all()
+
+
 def test_flow_says_where_its_grid_does_not_hold_the_law() -> None:
     panel = panels.flow_panel({"downhill": lambda x: -3 * x.sum(-1)}, TARGET)
     assert "exact law 4." in panel.set(k=5, box="from [0, 15]")
-    assert "No exact law: the grid does not hold it." in panel.set(k=30)
+    assert "No exact law: the grid does not hold it." in panel.set(k=30, box="from [0, 15]")
 
 
 def test_still_shows_each_setting() -> None:

@@ -25,6 +25,7 @@ SCHEDULES = ["constant s", "s/(k + 1)"]
 PARTICLES = 2000
 
 GRID_POINTS = 401
+"""About how many points a grid has; twice as many where one matrix serves all steps."""
 
 TAIL = 6.0
 """Standard deviations at which a normal tail is cut: of 100 steps each loses 2e-9, see exact.law.
@@ -154,8 +155,9 @@ def _run_particles(setting: Setting, seed: int) -> tuple[Tensor, int | None]:
 def law_of(setting: Setting) -> Law:
     """Return the exact law of the chain, up to the step to which a grid can hold it."""
     box = STARTS[setting.start]
-    left, right, n_steps = _reach(setting)
-    x, log_p0 = start_on_grid(*box, left, right)
+    points = GRID_POINTS * (2 if setting.constant else 1)
+    left, right, n_steps = _reach(setting, points)
+    x, log_p0 = start_on_grid(*box, left, right, points)
     kernel = exact.langevin_kernel if setting.plain else exact.mala_kernel
     energy = densities.energy_of(setting.density)
     return held(exact.iterate_law(log_p0, energy, x, setting.steps[:n_steps], kernel=kernel), x)
@@ -171,14 +173,16 @@ def held(laws: Iterable[Tensor], x: Tensor) -> Law:
     return Law(x, torch.stack(log_p))
 
 
-def start_on_grid(low: float, high: float, left: float, right: float) -> tuple[Tensor, Tensor]:
+def start_on_grid(
+    low: float, high: float, left: float, right: float, points: int = GRID_POINTS
+) -> tuple[Tensor, Tensor]:
     """Return a grid from about left to right, and on it the log-density of U(low, high).
 
     A sum over a grid is wrong by h²/12 − θ(1 − θ)h² times the slopes at the ends of the box, where
     θ is the share of its outermost cells that is inside. The grid is placed so that it is 0, with
-    some more points than ``GRID_POINTS`` if need be. A box without width is one grid point.
+    some more points than asked for if need be. A box without width is one grid point.
     """
-    h = (right - left) / (GRID_POINTS - 1)
+    h = (right - left) / (points - 1)
     if high > low:
         h = (high - low) / (math.ceil((high - low) / h - 2 * EDGE) + 2 * EDGE)
     centre = low + (EDGE - 0.5) * h if high > low else low
@@ -191,7 +195,7 @@ def start_on_grid(low: float, high: float, left: float, right: float) -> tuple[T
     return x, log_p0
 
 
-def _reach(setting: Setting) -> tuple[float, float, int]:
+def _reach(setting: Setting, points: int) -> tuple[float, float, int]:
     """Return the ends of a grid that holds the chain, and how many steps of it.
 
     Under two humps a chain stays between those that one hump alone would drive, each from each end
@@ -199,7 +203,7 @@ def _reach(setting: Setting) -> tuple[float, float, int]:
     too coarse for a step, a hump, the slope between two humps or the box that it starts from.
     """
     box, means, sigma = STARTS[setting.start], setting.means, setting.sigma
-    left, right, finest = box[0] - 0.5, box[1] + 0.5, min(sigma / 5, (box[1] - box[0]) / 5 or sigma)
+    left, right, finest = box[0] - 0.5, box[1] + 0.5, min(sigma / 7, (box[1] - box[0]) / 5 or sigma)
     if not setting.plain:
         ends, far = _accepted(setting)
         left, right = min(left, means[0] - TAIL * sigma), max(right, means[-1] + TAIL * sigma)
@@ -218,24 +222,24 @@ def _reach(setting: Setting) -> tuple[float, float, int]:
             if wider[0] < ends[0] or wider[1] > ends[1]:
                 wider = ends
             if abs(s / sigma**2 - 2) * far < 15 * sigma:  # it may land as far on the other side
-                finest = min(finest, (1.0 if box[0] < box[1] else 0.3) * sigma**2 / far)
-        if wider[1] - wider[0] > finest * (GRID_POINTS - 1):
+                finest = min(finest, 0.35 * sigma**2 / far)
+        if wider[1] - wider[0] > finest * (points - 1):
             return left, right, max(k - 1, 0)
         left, right = wider
     return left, right, setting.n_steps
 
 
 def _accepted(setting: Setting) -> tuple[tuple[float, float], float]:
-    """Return the ends beyond which accept/reject takes hardly anything, and how far a start is.
+    """Return the ends beyond which accept/reject takes hardly anything, and how far it starts.
 
     A move away from a hump, from a distance r to r' > r, is accepted with the probability
-    exp(−s(r'² − r²)/4σ⁴), whose width in r' is about σ²/r where s ≈ 2σ²: a grid for that must be
-    as fine, and finer if all start at one point, for then there is no mean over many.
+    exp(−s(r'² − r²)/4σ⁴). Where s ≈ 2σ², which throws a chain to r' ≈ r, that has an edge of a
+    width of about σ²/r, to which a grid must be fine.
     """
-    density, means = setting.density, torch.tensor(setting.means, dtype=torch.float64)
-    box = torch.linspace(*STARTS[setting.start], 101, dtype=torch.float64)
-    fall = (density.log_prob(means).max() - density.log_prob(box).min()).clamp(min=0).item()
+    (low, high), means = STARTS[setting.start], torch.tensor(setting.means, dtype=torch.float64)
+    box = torch.linspace(low, high, 101, dtype=torch.float64)
+    log_p = setting.density.log_prob
+    fall = (log_p(means).max() - log_p(box).min()).clamp(min=0).item()
     reach = setting.sigma * math.sqrt(2 * fall + TAIL**2)
-    low, high = STARTS[setting.start]
     ends = min(setting.means[0] - reach, low), max(setting.means[-1] + reach, high)
-    return ends, (box[:, None] - means).abs().min(1).values.max().item()
+    return ends, (box[:, None] - means).abs().min(1).values.mean().item()

@@ -92,8 +92,8 @@ def plain_ticks(axis, ticks: Sequence[float]) -> None:
 
 
 def shown(value: float) -> str:
-    """Write a number with three decimals, or with a power of ten if it has become huge."""
-    return f"{value:.3f}" if value < 1e4 else f"{value:.1e}"
+    """Write a positive number with three decimals, from 10 on one, from 10⁴ on a power of ten."""
+    return f"{value:.3f}" if value < 10 else f"{value:.1f}" if value < 1e4 else f"{value:.1e}"
 
 
 def spaced(n: int) -> str:

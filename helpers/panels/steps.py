@@ -138,8 +138,8 @@ def _say_stability(setting: Setting) -> list[str]:
         return [f"s is 2σ² = {limit:g}: the chain walks at random and never settles."]
     if humps == 2:
         return [
-            f"s is beyond 2σ² = {limit:g}: far out every step leads further out, and sooner or"
-            " later the chain diverges."
+            f"s is beyond 2σ² = {limit:g}: far out each step leads further out, and in the end the"
+            " chain diverges."
         ]
     return [f"s is beyond 2σ² = {limit:g}: the chain diverges."]
 
