@@ -92,7 +92,7 @@ def main() -> None:
         set_aside_settings(Path(folder))
         results = asyncio.run(rerun_all([PATHS[stem] for stem in stems]))
     for stem, found in zip(stems, results, strict=True):
-        print(f"{stem}: {len(found)} cells differ" if found else f"{stem}: the same")
+        print(f"{stem}: {'these cells differ' if found else 'the same'}")
         for cell_id, said in found.items():
             print(f"    {cell_id}: {said}")
     sys.exit(any(results))

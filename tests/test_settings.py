@@ -150,3 +150,10 @@ def test_pictures_are_shown_in_a_readers_kernel_that_asks_for_none(
         shown.append([output.data["image/png"] for output in cell.outputs])
     assert len(shown[0]) == 1
     assert shown[0] == shown[1]
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "tests" / "panel_latency.py", "--json", "missing/times.json"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    assert result.returncode == 2
+    assert "there is no folder missing" in result.stderr
