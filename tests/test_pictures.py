@@ -26,28 +26,30 @@ ANOTHER_PROCESSOR = (0.0247, 1)
 """How much a picture differed that was made with other instructions: see ``measures``."""
 
 
-def figure(path: Path, cell: str, before: str = "", after: str = "") -> Image.Image:
-    """Return the figure of a cell, as the notebook shows it, with a change in the cell's code."""
+def figures(path: Path, cell: str, *changes: tuple[str, str]) -> list[Image.Image]:
+    """Return the figure of a cell, as the notebook shows it, and again with each change made."""
     *needed, last = excerpt(path, cell)
-    assert before in last, f"cell {cell} of {path.name} has changed"
-    file = BytesIO()
+    names: dict[str, object] = {}
+    made = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plt, "show", lambda: plt.savefig(file, bbox_inches="tight", dpi="figure"))
-        names: dict[str, object] = {}
-        for source in (*needed, last.replace(before, after, 1)):
-            file.seek(0)
+        patch.setattr(plt, "show", lambda: None)
+        for source in needed:
             exec(source, names)
+        for before, after in (("", ""), *changes):
+            assert before in last, f"cell {cell} of {path.name} has changed"
             plt.close("all")
-    return Image.open(file).convert("RGB")
+            exec(last.replace(before, after, 1), dict(names))
+            plt.savefig(file := BytesIO(), bbox_inches="tight", dpi="figure")
+            made.append(Image.open(file).convert("RGB"))
+    plt.close("all")
+    return made
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_small_change_is_noticed(change: str) -> None:
     lesson, cell, before, after = CHANGES[change]
-    path = LESSONS[lesson]
-    stored, again = figure(path, cell), figure(path, cell)
+    stored, again, new = figures(LESSONS[lesson], cell, ("", ""), (before, after))
     assert compare([stored], [again]) is None
-    new = figure(path, cell, before, after)
     assert stored.size == new.size
     assert compare([stored], [new]) is not None
     _, spot = measures(stored, new)
@@ -61,7 +63,7 @@ def test_limits_leave_room_for_another_processor() -> None:
 
 @pytest.mark.parametrize("size", [1, 2])
 def test_noise_is_not_noticed(size: int) -> None:
-    stored = figure(LESSONS["01_data_histogram"], "code-06")
+    (stored,) = figures(LESSONS["01_data_histogram"], "code-06")
     pixels = np.asarray(stored, int)
     generator = np.random.default_rng(0)
     noise = generator.choice([-size, 0, size], pixels.shape, p=[0.01, 0.98, 0.01])
