@@ -41,8 +41,7 @@ def fit_energy_as_published(
         show_progress: show a progress bar.
 
     Returns:
-        The energy, a module from (n, 1) to (n,), and the loss, penalty and all, averaged over
-        each epoch.
+        The energy, a module from (n, 1) to (n,), and each epoch's mean loss, penalty and all.
     """
     samples = as_samples(samples)
     if samples.shape[1] != 1:

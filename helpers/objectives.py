@@ -23,19 +23,13 @@ Loss = Callable[[Energy, Tensor, Any, torch.Generator], tuple[Tensor, Any]]
 Negatives = Callable[[Energy, Tensor, Any, torch.Generator], tuple[Tensor, Any]]
 """From the same to negative samples (m, d), and the next state."""
 
-Sampler = Callable[..., Tensor]
-"""``langevin_monte_carlo``, ``leimkuhler_matthews`` or ``mala``, which share one signature."""
-
 
 def exact_nll(x: Tensor) -> Loss:
     """Return the exact NLL in nats, E_data[f] + log Z with log Z by quadrature on the grid x (m,).
 
     One dimension only. Errors as in ``exact.log_partition``.
     """
-    return lambda energy, real, state, generator: (
-        energy(real).mean() + exact.log_partition(energy, x),
-        None,
-    )
+    return lambda energy, real, *_: (energy(real).mean() + exact.log_partition(energy, x), None)
 
 
 def contrast(negatives: Negatives, *, penalty: float = 0.0) -> Loss:
@@ -76,7 +70,7 @@ def denoising(noise: float) -> Loss:
 
 
 def from_data(
-    n_steps: int, step_size: StepSize, *, sampler: Sampler = langevin_monte_carlo
+    n_steps: int, step_size: StepSize, *, sampler: Callable[..., Tensor] = langevin_monte_carlo
 ) -> Negatives:
     """Return CD-k: chains of k = n_steps steps that start at the batch itself (Hinton 2002)."""
     return lambda energy, real, state, generator: (
@@ -91,7 +85,7 @@ def from_noise(
     n_steps: int,
     step_size: StepSize,
     *,
-    sampler: Sampler = langevin_monte_carlo,
+    sampler: Callable[..., Tensor] = langevin_monte_carlo,
 ) -> Negatives:
     """Return short runs: one chain for each row of the batch, started from U(low, high).
 
@@ -112,7 +106,7 @@ def persistent(
     n_steps: int,
     step_size: StepSize,
     *,
-    sampler: Sampler = langevin_monte_carlo,
+    sampler: Callable[..., Tensor] = langevin_monte_carlo,
     restarts: float = 0.0,
     box: tuple[float, float] | None = None,
 ) -> Negatives:
@@ -122,7 +116,7 @@ def persistent(
         chains: where they start, shape (m, d); the tensor itself is left alone.
         n_steps: steps of every chain at every update.
         step_size: as for the samplers.
-        sampler: as in ``Sampler``.
+        sampler: ``langevin_monte_carlo``, ``leimkuhler_matthews`` or ``mala``.
         restarts: the probability with which a chain, before its steps, starts anew.
         box: the interval (low, high) that it then starts from, uniformly; needed for restarts.
 

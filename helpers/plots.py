@@ -9,9 +9,6 @@ import numpy as np
 import seaborn as sns
 from IPython import get_ipython
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from PIL import Image
 from torch import Tensor
 
 P_STAR = "#D55E00"  # the unknown density, vermillion
@@ -49,49 +46,6 @@ def trajectories(ax: Axes, trajectory: Tensor, *, n: int = 60) -> None:
     """Draw the first n particles of a trajectory (n_steps + 1, ·, 1) against the step number."""
     ax.plot(trajectory[:, :n, 0], color=PARTICLES, linewidth=0.8, alpha=0.6)
     ax.set(xlabel="step k", ylabel="x", xlim=(0, len(trajectory) - 1))
-
-
-def flow_frames(
-    trajectory: Tensor, laws: Tensor, log_p: Tensor, x: Tensor, *, window: tuple[float, float]
-) -> list[Image.Image]:
-    """Draw a particle flow: a frame a step, with the histogram, the exact law and the target.
-
-    Args:
-        trajectory: particles, shape (n_steps + 1, n, 1).
-        laws: the exact law of X_k on the grid, shape (n_steps + 1, m).
-        log_p: the target's log-density on the grid.
-        x: the grid.
-        window: the part of it that the picture shows.
-
-    Returns:
-        n_steps + 1 pictures of 700 × 400 pixels.
-    """
-    figure = Figure(figsize=(7, 4), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    height = 1.25 * log_p.max().exp().item()
-    bins = np.linspace(*window, 51)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    rows = np.random.default_rng(0).uniform(size=trajectory.shape[1])
-    frames = []
-    for k, particles in enumerate(trajectory[..., 0]):
-        above.clear()
-        below.clear()
-        histogram(above, particles, label="particles", color=PARTICLES, bins=bins)
-        above.plot(x, log_p.exp(), color=P_STAR, label="p*")
-        above.plot(x, laws[k], color=LAW, linestyle="--", linewidth=1.8, label="exact law")
-        above.set(title=f"step {k}", ylabel="density", ylim=(0, height))
-        above.legend(loc="upper right")
-        below.scatter(particles, rows, s=6, color=MODEL, alpha=0.5, linewidths=0)
-        below.set(xlabel="x", yticks=[], xlim=window)
-        below.spines["left"].set_visible(False)
-        canvas.draw()
-        frames.append(rgb(canvas))
-    return frames
-
-
-def rgb(canvas: FigureCanvasAgg) -> Image.Image:
-    """Return what is drawn on a canvas."""
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
 
 
 def small_multiples(n: int, *, columns: int = 4, height: float = 2.6) -> list[Axes]:

@@ -23,9 +23,6 @@ Processors differ in the last digits of a sum, and training makes of that anothe
 each update starts from the same numbers.
 """
 
-_EVERY = 40
-"""``fit_energy`` asks its watch after every so many updates."""
-
 
 def round_weights(optimiser: torch.optim.Optimizer, *_: Any) -> None:
     """Round all weights to multiples of ``_GRAIN``: a hook for ``register_step_post_hook``.
@@ -112,18 +109,17 @@ def fit_energy(
     Args:
         samples: numbers of shape (n,) or (n, d), in any unit.
         seed: of the weights, the batches and the chains.
-        updates: how many updates.
+        updates, show_progress: how many updates; whether to show a bar.
         adjust: accept or reject each Langevin move, with a step that is steered towards 70 %
             acceptance; False makes it plain, with a fixed step 0.1.
         jumps: make a jump after each Langevin move.
         cosine: lower the learning rate to 0; False keeps it.
         base: begin from the energy of the Gaussian fit, see ``EnergyNet``.
         watch: a function of the energy, whose values are recorded.
-        show_progress: show a progress bar.
 
     Returns:
-        The energy, a module from (n, d) to (n,), and what ``watch`` said, after every ``_EVERY``
-        updates: lists under ``update`` and ``watch``.
+        The energy, a module from (n, d) to (n,), and what ``watch`` said after every 40 updates:
+        lists under ``update`` and ``watch``.
 
     Raises:
         ValueError: if samples are empty, constant, not finite or of another shape.
@@ -138,7 +134,7 @@ def fit_energy(
 
     def write(_: nn.Module) -> None:
         update = next(done)
-        if watch and update % _EVERY == 0:
+        if watch and update % 40 == 0:
             record["update"].append(update)
             record["watch"].append(watch(energy))
 

@@ -34,7 +34,7 @@ torch.set_num_threads(1)
 plots.use_style()
 target = densities.gaussian(5.0, 1.0)
 x = exact.grid(-5, 20, 501)
-bells = {"a bell": densities.gaussian(5.0, 2.8).log_prob(x).exp()}
+bells = {"a bell": densities.gaussian(5.0, 2.8).log_prob(x)}
 energies = {"exact": densities.energy_of(target)}"""
 ECHO = """\
 slider, answer = widgets.IntSlider(50), widgets.HTML("50")

@@ -28,6 +28,7 @@ from helpers.exact import (
     log_density,
     log_partition,
     mala_kernel,
+    mean_w1,
     moments,
     nll,
     outer_slopes,
@@ -324,6 +325,7 @@ def test_w1_floor_is_what_perfect_draws_reach(n) -> None:
     values = w1_floor(gaussian(0.0, 2.0).log_prob(x), x, n, generator=seeded(), repeats=200)
     spread = torch.from_numpy(norm.cdf(x.numpy() / 2) * norm.sf(x.numpy() / 2)).sqrt()
     expected = math.sqrt(2 / (math.pi * n)) * integrate(spread, x).item()
+    assert mean_w1(gaussian(0.0, 2.0).log_prob(x), x, n) == pytest.approx(expected, rel=1e-4)
     assert values.shape == (200,) and torch.equal(values, values.sort().values)
     assert abs(values.mean() - expected) < 5 * values.std() / math.sqrt(200)
 

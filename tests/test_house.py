@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
-import pytest
 
 from course import PATHS, ROOT
 
@@ -125,7 +124,6 @@ def test_files_are_short() -> None:
     assert LONG & lengths.keys() <= long, "some are short now: take them off the list"
 
 
-@pytest.mark.xfail(reason="1 552 lines after training was made the same everywhere", strict=True)
 def test_the_subject_is_thin() -> None:
     subject = [path for path, name in MODULES.items() if name not in CLASSROOM]
     lines = sum(path.read_text(encoding="utf-8").count("\n") for path in subject)
@@ -146,7 +144,6 @@ def unread() -> Iterator[tuple[str, bool]]:
                 yield f"{here}.{name}", any((here, name) in use for use in others)
 
 
-@pytest.mark.xfail(reason="objectives.Sampler is used in its own module only", strict=True)
 def test_every_public_name_is_used() -> None:
     assert [name for name, shared in unread() if not shared] == []
 

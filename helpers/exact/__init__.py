@@ -16,6 +16,7 @@ from helpers.exact.line import integrate as integrate
 from helpers.exact.line import kl as kl
 from helpers.exact.line import log_density as log_density
 from helpers.exact.line import log_partition as log_partition
+from helpers.exact.line import mean_w1 as mean_w1
 from helpers.exact.line import moments as moments
 from helpers.exact.line import nll as nll
 from helpers.exact.line import outer_slopes as outer_slopes

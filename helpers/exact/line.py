@@ -160,6 +160,13 @@ def w1_floor(
     return torch.tensor(values, dtype=torch.float64).sort().values
 
 
+def mean_w1(log_p: Tensor, x: Tensor, n: int) -> float:
+    """Return √(2/πn) ∫ √(F(1 − F)) dx, which the mean W₁ of n perfect draws approaches."""
+    F = cdf(log_p, x)
+    root = integrate((F * (1 - F)).clamp(min=0).sqrt(), x)
+    return math.sqrt(2 / (math.pi * n)) * root.item()
+
+
 def density(log_p: Tensor, x: Tensor) -> Tensor:
     """Return the densities of laws (…, m) on the grid, or say that they are none."""
     if log_p.shape[-1:] != x.shape:

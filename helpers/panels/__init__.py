@@ -10,6 +10,7 @@ from helpers.panels.chain import SCHEDULES as SCHEDULES
 from helpers.panels.chain import STARTS as STARTS
 from helpers.panels.chain import TARGETS as TARGETS
 from helpers.panels.flow import BOXES as BOXES
+from helpers.panels.flow import flow_frames as flow_frames
 from helpers.panels.flow import flow_panel as flow_panel
 from helpers.panels.histogram import histogram_panel as histogram_panel
 from helpers.panels.penalty import penalty_panel as penalty_panel

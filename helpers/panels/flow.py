@@ -6,6 +6,8 @@ from functools import lru_cache, partial
 import numpy as np
 import torch
 from matplotlib.figure import FigureBase
+from matplotlib.ticker import MultipleLocator
+from PIL import Image
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -16,13 +18,14 @@ from helpers.panels.chain import Law, held, start_on_grid
 from helpers.panels.controls import choice, number, player
 from helpers.panels.screen import (
     DASHED,
+    Screen,
     bar_heights,
     put_bars,
     put_legends,
     put_line,
     put_title,
 )
-from helpers.panels.widgets import Panel
+from helpers.panels.widgets import Panel, blank
 
 BOXES = {"from [0, 10]": (0.0, 10.0), "from [0, 15]": (0.0, 15.0)}
 
@@ -45,6 +48,55 @@ def flow_law(energy: Energy, box: str) -> Law:
     return held(exact.iterate_law(log_p0, energy, x, [FLOW_STEP_SIZE] * FLOW_STEPS), x)
 
 
+def _put_flow(
+    figure: FigureBase,
+    title: str,
+    particles: Tensor,
+    log_law: Tensor,
+    log_p: Tensor,
+    x: Tensor,
+    window: tuple[float, float],
+    top: float,
+) -> None:
+    """Show particles (n,), their exact law and the target on a grid x, up to top."""
+    if not figure.axes:
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+        figure.subplots_adjust(left=0.13, right=0.97, bottom=0.17, top=0.89, hspace=0.12)
+        above.set(ylabel="density", ylim=(0, top))
+        below.set(xlim=window, xlabel="x", yticks=[])
+        below.xaxis.set_major_locator(MultipleLocator(5))
+        below.spines["left"].set_visible(False)
+    above, below = figure.axes
+    put_title(above, title)
+    edges = np.linspace(*window, round(4 * (window[1] - window[0])) + 1)
+    rows = np.random.default_rng(0).uniform(size=len(particles))
+    dots = {"marker": "o", "markersize": 2.5, "linestyle": "", "alpha": 0.5, "label": "_"}
+    put_bars(above, "particles", bar_heights(particles, edges), edges, color=plots.PARTICLES)
+    put_line(above, "p*", x, log_p.exp(), color=plots.P_STAR)
+    put_line(above, "exact law", x, log_law.exp(), **DASHED)
+    put_line(below, "dots", particles, rows, color=plots.MODEL, **dots)
+    put_legends(above)
+
+
+def flow_frames(
+    trajectory: Tensor, laws: Tensor, log_p: Tensor, x: Tensor, *, window: tuple[float, float]
+) -> list[Image.Image]:
+    """Return a picture of 700 × 400 pixels for each step of a flow.
+
+    Args:
+        trajectory: particles, shape (n_steps + 1, n, 1).
+        laws: the exact law of X_k, log-densities on the grid, shape (n_steps + 1, m).
+        log_p: the target's log-density on the grid x.
+        x: the grid.
+        window: the part of it that the pictures show.
+    """
+    screen, frames, top = Screen(blank(7, 4)), [], 1.4 * log_p.exp().max().item()
+    for k, (particles, law) in enumerate(zip(trajectory[..., 0], laws, strict=True)):
+        _put_flow(screen.figure, f"step {k}", particles, law, log_p, x, window, top)
+        frames.append(screen.picture())
+    return frames
+
+
 def draw_flow(
     figure: FigureBase,
     *,
@@ -65,22 +117,8 @@ def draw_flow(
         says = f", exact law {exact.w1_of_laws(laws[k], log_p, x):.3f}."
     far = ((particles - target.mean).abs() > 3 * target.stddev).double().mean()
 
-    if not figure.axes:
-        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-        figure.subplots_adjust(left=0.13, right=0.97, bottom=0.17, top=0.89, hspace=0.12)
-        above.set(ylabel="density", ylim=(0, 0.55))
-        below.set(xlim=(-2, 17), xlabel="x", xticks=[0, 5, 10, 15], yticks=[])
-        below.spines["left"].set_visible(False)
-    above, below = figure.axes
-    put_title(above, f"{model}, {box}, k = {k}")
-    edges = np.linspace(-2, 17, 77)
-    rows = np.random.default_rng(0).uniform(size=len(particles))
-    dots = {"marker": "o", "markersize": 2.5, "linestyle": "", "alpha": 0.5, "label": "_"}
-    put_bars(above, "particles", bar_heights(particles, edges), edges, color=plots.PARTICLES)
-    put_line(above, "p*", x, log_p.exp(), color=plots.P_STAR)
-    put_line(above, "exact law", x, laws[k].exp() if k < len(laws) else x * np.nan, **DASHED)
-    put_line(below, "dots", particles, rows, color=plots.MODEL, **dots)
-    put_legends(above)
+    log_law = laws[k] if k < len(laws) else x * np.nan
+    _put_flow(figure, f"{model}, {box}, k = {k}", particles, log_law, log_p, x, (-2, 17), 0.55)
     return (
         f"Step {k} under {model}, {box}: mean {particles.mean():.3f}, sd {particles.std():.3f};"
         f" {100 * far:.1f} % of the particles are more than 3 sd from the mean of p*."

@@ -73,7 +73,7 @@ class Screen:
             for artist in (*ax.patches, *ax.lines, ax.title):
                 if artist.get_animated():
                     ax.draw_artist(artist)
-        return plots.rgb(self._canvas)
+        return Image.fromarray(np.asarray(self._canvas.buffer_rgba())[..., :3].copy())
 
 
 def two_axes(

@@ -52,8 +52,8 @@ class Panel(widgets.VBox):
         self._draw = draw
         self._waiting = False
         self._screen = Screen(blank(7.6, 3.8))
-        first = self._values()
-        still = still_of(draw, [{**first, **values} for values in stills])
+        self._first = self._values()
+        still = still_of(draw, [{**self._first, **values} for values in stills])
         self._still = _png(Screen(still))
         self._view = widgets.HTML()
         for control in controls.values():
@@ -74,6 +74,8 @@ class Panel(widgets.VBox):
     def set(self, **values: Any) -> str:
         """Move controls, as a reader would by hand, and return what the picture then shows.
 
+        Those that are not named go back to their first values: no call depends on one before.
+
         Raises:
             ValueError: for a control that there is not, or a value that it does not allow.
         """
@@ -83,7 +85,7 @@ class Panel(widgets.VBox):
             self.controls[name].check(name, value)
         self._waiting = True
         try:
-            for name, value in values.items():
+            for name, value in {**self._first, **values}.items():
                 self.controls[name].source.value = value
         finally:
             self._waiting = False
