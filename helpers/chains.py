@@ -102,9 +102,7 @@ def check_bounds(k: int, x0: Tensor, x: Tensor, new: Tensor, why: Callable[[int]
         )
 
 
-def steepness(
-    s: float, places: tuple[Tensor, Tensor], gradients: tuple[Tensor, Tensor], i: int
-) -> str:
+def steepness(s: float, places: Sequence[Tensor], gradients: Sequence[Tensor], i: int) -> str:
     """Say which step the curvature allows along particle i's last move, from one to the other."""
     said = f"the step size s = {s:.3g} must stay below 2/curvature of the energy"
     move, change = (pair[1][i] - pair[0][i] for pair in (places, gradients))

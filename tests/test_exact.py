@@ -290,6 +290,14 @@ def test_w1_agrees_with_scipy_on_an_odd_pair() -> None:
     assert w1(samples.flatten().numpy(), log_p, X) == w1(samples.flip(0), log_p, X)
 
 
+def test_w1_does_not_jump_where_a_sample_stands_on_a_grid_point() -> None:
+    """A last digit more or less moves W₁ by no more than that; grid points here are exact."""
+    x = grid(-8, 8, 257)
+    log_p, on = gaussian(0.0, 1.0).log_prob(x), torch.tensor([-1.0, 0.5, 0.5, 2.0])
+    values = [w1(on + nudge, log_p, x) for nudge in (-1e-12, 0.0, 1e-12)]
+    assert max(values) - min(values) < 1e-11
+
+
 def test_w1_refuses_a_cut_grid_and_two_columns() -> None:
     """Both would give a number that looks like any other."""
     with pytest.raises(ValueError, match=r"^x = \[-3, 9\] cuts off"):

@@ -18,9 +18,9 @@ from nbformat import NotebookNode
 from scipy.stats import gamma, wasserstein_distance
 from torch import Tensor
 
+from course import LESSONS, PATHS
 from helpers import densities, exact, exercises, training
 from helpers.langevin import energy_and_gradient, sample
-from refresh import NOTEBOOKS
 
 Answer = Callable[..., object]
 
@@ -694,8 +694,8 @@ def test_the_learners_own_choice_is_used(check: str, choice: dict, words: str) -
 
 # --- the notebooks -----------------------------------------------------------------------------
 
-LESSONS = {path.name[:2]: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
-SOLUTIONS = sorted((NOTEBOOKS / "solutions").glob("*.ipynb"))
+LESSON = {path.name[:2]: path for path in LESSONS.values()}
+SOLUTIONS = [path for path in PATHS.values() if path not in LESSONS.values()]
 
 
 def cells_of(path) -> dict[str, NotebookNode]:
@@ -728,7 +728,7 @@ def run(*cells: str) -> str:
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_each_exercise_has_a_solution(path) -> None:
-    found = numbers(LESSONS[path.name[:2]], "exercise")
+    found = numbers(LESSON[path.name[:2]], "exercise")
     assert len(found) in (3, 4)
     assert found == numbers(path, "solution")
 
@@ -740,7 +740,7 @@ def test_each_exercise_has_a_solution(path) -> None:
 )
 def test_a_solution_fits_into_its_stub(path, number: str) -> None:
     """In the lesson: its imports, the exercises' setup, the solution for the stub, the check."""
-    lesson, solution = cells_of(LESSONS[path.name[:2]]), cells_of(path)[f"solution-{number}"].source
+    lesson, solution = cells_of(LESSON[path.name[:2]]), cells_of(path)[f"solution-{number}"].source
     first = next(cell for cell in lesson.values() if cell.cell_type == "code")
     setup = lesson[f"exercise-{number[0]}-0-setup"].source
     stub, check = (lesson[f"exercise-{number}-{part}"].source for part in ("stub", "check"))
@@ -753,7 +753,7 @@ def test_a_solution_fits_into_its_stub(path, number: str) -> None:
 
 def test_the_planted_mistakes_are_found_one_after_the_other() -> None:
     """The code of exercise 4.2 as printed, and after each of the four repairs."""
-    text = cells_of(LESSONS["04"])["exercise-4-2-text"].source
+    text = cells_of(LESSON["04"])["exercise-4-2-text"].source
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
     repairs = [
         ("torch.randn(chains.shape, generator=generator)", "chains.clone()", "restarted"),

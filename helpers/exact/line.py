@@ -131,12 +131,17 @@ def w1(samples: np.ndarray | Tensor, log_p: Tensor, x: Tensor) -> float:
 
 
 def w1_of_rows(samples: Tensor, log_p: Tensor, x: Tensor) -> Tensor:
-    """Return the W₁ of each row of samples (rows, n) to one law on the grid, shape (rows,)."""
-    ordered = samples.sort().values
-    points = x.expand(len(ordered), -1).contiguous()
-    below = torch.searchsorted(ordered, points, right=True).double() / ordered.shape[1]
+    """Return the W₁ of each row of samples (rows, n) to one law on the grid, shape (rows,).
+
+    F_n is averaged over each grid point's cell, so that no sample's last digit makes it jump.
+    """
+    ordered, h = samples.sort().values, x[1] - x[0]
+    edges = torch.cat([x - h / 2, x[-1:] + h / 2]).expand(len(ordered), -1).contiguous()
+    below = torch.searchsorted(ordered, edges, right=True)
+    sums = torch.nn.functional.pad(ordered.cumsum(1), (1, 0))
+    area = (below * edges - sums.gather(1, below)) / ordered.shape[1]  # ∫ F_n dx up to each edge
     beyond = (x[0] - ordered).clamp(min=0).mean(1) + (ordered - x[-1]).clamp(min=0).mean(1)
-    return integrate((below - cdf(log_p, x)).abs(), x) + beyond
+    return integrate((area.diff() / h - cdf(log_p, x)).abs(), x) + beyond
 
 
 def w1_of_laws(log_p: Tensor, log_q: Tensor, x: Tensor) -> Tensor:
@@ -155,8 +160,7 @@ def w1_floor(
     log_p: Tensor, x: Tensor, n: int, *, generator: torch.Generator, repeats: int = 100
 ) -> Tensor:
     """Return W₁ of n perfect draws to their own law, ``repeats`` times, sorted, (repeats,)."""
-    draws = (perfect_draws(log_p, x, n, generator=generator) for _ in range(repeats))
-    values = [w1(sample, log_p, x) for sample in draws]
+    values = [w1(perfect_draws(log_p, x, n, generator=generator), log_p, x) for _ in range(repeats)]
     return torch.tensor(values, dtype=torch.float64).sort().values
 
 
