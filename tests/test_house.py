@@ -22,8 +22,6 @@ FLOORS = [
 """The parts of helpers/, from the ground up; a part imports from its own floor and from below."""
 CLASSROOM = {"panels", "exercises"}
 MAX_LINES = 350
-LONG = {"tests/test_exercises.py", "tests/test_langevin.py", "tests/test_exact.py"}
-"""The files that are longer: this list is only to shrink."""
 MAX_SUBJECT_LINES = 1507
 """Lines of helpers/ outside panels/ and exercises/."""
 SHARED = """
@@ -119,9 +117,7 @@ def test_files_are_short() -> None:
         for folder in ("helpers", "tests")
         for path in (ROOT / folder).rglob("*.py")
     }
-    long = {name for name, lines in lengths.items() if lines > MAX_LINES}
-    assert long <= LONG
-    assert LONG & lengths.keys() <= long, "some are short now: take them off the list"
+    assert [name for name, lines in lengths.items() if lines > MAX_LINES] == []
 
 
 def test_the_subject_is_thin() -> None:
