@@ -33,10 +33,20 @@ def langevin_step(answer: object, *, seed: int = 0) -> str:
     Eight particles on an energy as steep as 10⁶ show the drift, with the noise lost in it; 20 000
     on a gentle one show the noise: mean 0 and variance 2s, both within ``Z`` standard errors.
     """
-    s, n = 0.2, 20_000
+    s = 0.2
+    _judge_drift(answer, s, seeded(seed))
+    _judge_noise(answer, s, seeded(seed + 1))
+    return (
+        "Repeated, this step samples e^(−f) up to a bias of the size of s, for every energy and"
+        " without Z. The course's samplers are built on it."
+    )
+
+
+def _judge_drift(answer: object, s: float, generator: torch.Generator) -> None:
+    """Raise Wrong unless eight particles go down a steep energy, whose noise is lost in it."""
     x = torch.linspace(-2, 2, 8, dtype=torch.float64).unsqueeze(1)
     given, drift = x.clone(), -s * 1e6 * x * (x**2 - 1)
-    new = call(answer, lambda x: 1e6 * _well(x), given, s, seeded(seed))
+    new = call(answer, lambda x: 1e6 * _well(x), given, s, generator)
     untouched(given, x)
     new = as_tensor(no_graph(new), (8, 1))
     mistakes = {
@@ -52,8 +62,11 @@ def langevin_step(answer: object, *, seed: int = 0) -> str:
     slack = TOLERANCE * drift.abs().max()
     expect("Drift from x = −2, −1.429, …", new - x, drift, mistakes, slack)
 
+
+def _judge_noise(answer: object, s: float, generator: torch.Generator) -> None:
+    """Raise Wrong unless the noise of 20 000 particles is normal numbers with variance 2s."""
+    n = 20_000
     x = torch.linspace(-2, 2, n, dtype=torch.float64).unsqueeze(1)
-    generator = seeded(seed + 1)
     first, second = (
         as_tensor(call(answer, _well, x.clone(), s, generator), (n, 1)) - x + s * x * (x**2 - 1)
         for _ in range(2)
@@ -90,10 +103,6 @@ def langevin_step(answer: object, *, seed: int = 0) -> str:
     expect("Variance of the noise", spread, 2 * s, kinds, Z * variance * math.sqrt(2 / n))
     if abs(mean) > Z * math.sqrt(2 * s / n):
         raise Wrong(f"Mean of the noise: expected 0.000, found {mean:.3f}.")
-    return (
-        "Repeated, this step samples e^(−f) up to a bias of the size of s, for every energy and"
-        " without Z. The course's samplers are built on it."
-    )
 
 
 @check

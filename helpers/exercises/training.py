@@ -205,25 +205,20 @@ def _judge_update(
     sampled = _slopes(theta, before).sum(1)
     if change.abs().max() < 1e-3:
         raise Wrong("The weights do not move: is optimiser.step() called after loss.backward()?")
-    if any(near(right + last) for right in rights):
-        raise Wrong(
-            "The gradient of the last update is still in the sum: zero_grad is missing. backward"
-            " adds to .grad, so call optimiser.zero_grad() in every update (section 4.3)."
-        )
-    if near(through) or near(-through):
-        raise Wrong(
-            "The fakes are not detached where it matters: autograd has gone back through the"
-            " Langevin step, and the samples were to be held fixed (section 2.5). Detach the"
-            " chains before the loss, and do not ask for create_graph."
-        )
-    if any(near(-right) for right in rights):
-        raise Wrong(
-            "The phases' signs are swapped: the energy falls at the fakes and rises at the data."
-            " The loss is mean f(real) − mean f(fake) (section 2.3, step 7)."
-        )
-    if any(near(right + sampled) for right in rights):
-        raise Wrong(
-            "The sampler's own backward() has left its gradient in the weights. Call zero_grad"
-            " after it, or use torch.autograd.grad (section 4.1)."
-        )
+    mistakes = {
+        "The gradient of the last update is still in the sum: zero_grad is missing. backward adds"
+        " to .grad, so call optimiser.zero_grad() in every update (section 4.3).": (
+            [right + last for right in rights]
+        ),
+        "The fakes are not detached where it matters: autograd has gone back through the Langevin"
+        " step, and the samples were to be held fixed (section 2.5). Detach the chains before the"
+        " loss, and do not ask for create_graph.": [through, -through],
+        "The phases' signs are swapped: the energy falls at the fakes and rises at the data. The"
+        " loss is mean f(real) − mean f(fake) (section 2.3, step 7).": [-right for right in rights],
+        "The sampler's own backward() has left its gradient in the weights. Call zero_grad after"
+        " it, or use torch.autograd.grad (section 4.1).": [right + sampled for right in rights],
+    }
+    for message, values in mistakes.items():
+        if any(near(value) for value in values):
+            raise Wrong(message)
     raise Wrong(f"∇_θ of the loss: expected {figures(rights[1])}, found {figures(change)}.")
