@@ -30,6 +30,8 @@ LIMIT = 0.7
 """GB of memory that a notebook's kernel may take."""
 EVERY = 0.1
 """Seconds between two looks at the memory."""
+TRIES = 5
+"""How often a kernel is started that dies at once."""
 CELL_TIMEOUT = 3600
 """Seconds a cell may take where thirty share two cores."""
 
@@ -47,26 +49,36 @@ class Lesson(NamedTuple):
     """The largest memory of all kernels at one time."""
 
 
-async def learn(run: NotebookClient, bar: tqdm) -> float | str:
-    """Run a notebook; return the seconds it took, or why it did not finish."""
+async def learn(path: Path, running: dict[int, NotebookClient], i: int, bar: tqdm) -> float | str:
+    """Run a notebook as learner i; return the seconds it took, or why it did not finish.
+
+    A kernel may die as it starts, where another has just taken one of its ports; then another
+    is started.
+    """
     start = time.monotonic()
-    run.on_cell_executed = lambda **_: bar.update()
-    try:
-        await run.async_execute(cleanup_kc=True, stderr=DEVNULL)
-    except CellExecutionError as error:
-        return f"{error.ename}: {error.evalue}"
-    except (CellTimeoutError, DeadKernelError) as error:
-        return str(error)
-    return time.monotonic() - start
+    for _ in range(TRIES):
+        running[i] = run = client(path)
+        run.timeout = run.startup_timeout = CELL_TIMEOUT
+        run.on_cell_executed = lambda **_: bar.update()
+        try:
+            await run.async_execute(cleanup_kc=True, stderr=DEVNULL)
+            return time.monotonic() - start
+        except CellExecutionError as error:
+            return f"{error.ename}: {error.evalue}"
+        except (CellTimeoutError, DeadKernelError) as error:
+            return str(error)
+        except RuntimeError as error:
+            said = str(error)
+    return said
 
 
-async def watch(runs: list[NotebookClient]) -> tuple[float, float]:
+async def watch(running: dict[int, NotebookClient]) -> tuple[float, float]:
     """Watch the kernels' memory until they are done; return the peak of one and of all."""
     kernel = together = 0.0
     with suppress(asyncio.CancelledError):
         while True:
             sizes = [0.0]
-            for run in runs:
+            for run in running.values():
                 with suppress(psutil.NoSuchProcess, AttributeError):
                     sizes.append(psutil.Process(run.km.provisioner.pid).memory_info().rss / 1e9)
             kernel, together = max(kernel, *sizes), max(together, sum(sizes))
@@ -76,14 +88,11 @@ async def watch(runs: list[NotebookClient]) -> tuple[float, float]:
 
 async def teach(path: Path, learners: int) -> Lesson:
     """Run a notebook in as many kernels as there are learners."""
-    runs = [client(path) for _ in range(learners)]
-    for run in runs:
-        run.timeout = CELL_TIMEOUT
-        run.startup_timeout = CELL_TIMEOUT
-    cells = sum(cell.cell_type == "code" for cell in runs[0].nb.cells)
+    running: dict[int, NotebookClient] = {}
+    cells = sum(cell.cell_type == "code" for cell in client(path).nb.cells)
     with tqdm(total=learners * cells, desc=path.stem, unit="cell") as bar:
-        watching = asyncio.create_task(watch(runs))
-        results = await asyncio.gather(*(learn(run, bar) for run in runs))
+        watching = asyncio.create_task(watch(running))
+        results = await asyncio.gather(*(learn(path, running, i, bar) for i in range(learners)))
         watching.cancel()
         kernel, together = await watching
     seconds = [result for result in results if isinstance(result, float)]
