@@ -26,10 +26,7 @@ class EnergyNet(nn.Module):
         base: bool = True,
         generator: torch.Generator,
     ):
-        """Build a network for data (n, d), float64, its weights drawn from the generator.
-
-        ``base=False`` leaves out |z|²/2.
-        """
+        """Build it for data (n, d), float64; ``base=False`` leaves out |z|²/2."""
         super().__init__()
         self.standard = _StandardEnergy(data.shape[1], width, layers, base, generator)
         self.register_buffer("mean", data.mean(0))
@@ -58,10 +55,7 @@ class _StandardEnergy(nn.Module):
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """Return a float64 linear layer with torch's usual U(−1/√inputs, 1/√inputs) weights.
-
-    ``nn.Linear`` itself would draw them from the global random state.
-    """
+    """Return ``nn.Linear`` in float64, U(−1/√inputs, 1/√inputs), drawn from the generator alone."""
     layer = skip_init(nn.Linear, inputs, outputs, dtype=torch.float64)
     bound = 1 / math.sqrt(inputs)
     for parameter in layer.parameters():

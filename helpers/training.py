@@ -27,7 +27,7 @@ each update starts from the same numbers.
 def round_weights(optimiser: torch.optim.Optimizer, *_: Any) -> None:
     """Round all weights to multiples of ``_GRAIN``: a hook for ``register_step_post_hook``.
 
-    For float64, and for weights of the order of 1, as those of a network for standardised data.
+    For float64, weights of the order of 1, and learning rates well above it: less is rounded away.
     """
     with torch.no_grad():
         for group in optimiser.param_groups:

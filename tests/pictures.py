@@ -9,9 +9,9 @@ from matplotlib.testing.compare import calculate_rms
 from nbformat import NotebookNode
 from PIL import Image, ImageChops, ImageFilter
 
-MAX_RMS = 0.5
+MAX_RMS = 0.1
 """The largest root mean square difference of two equal pictures, in steps of 0 to 255."""
-MAX_SPOT = 24
+MAX_SPOT = 8
 """The largest difference in one small place: of the blurred difference, in the same steps."""
 BLUR = 2
 """The radius of a small place in pixels."""

@@ -26,8 +26,8 @@ MAX_SUBJECT_LINES = 1507
 """Lines of helpers/ outside panels/ and exercises/."""
 SHARED = """
 chains.StepSize chains.check_arguments chains.check_bounds chains.check_gradient chains.steepness
-chains.step_sizes exact.Kernel exact.density exact.outside langevin.euler_maruyama langevin.move
-langevin.normal_like objectives.Loss objectives.Negatives
+chains.step_sizes exact.check_spacing exact.density exact.outside langevin.euler_maruyama
+langevin.move langevin.normal_like objectives.Loss objectives.Negatives
 """.split()
 """What only the parts of helpers/ use, from one another: this list is only to shrink, too."""
 

@@ -15,7 +15,6 @@ from helpers.exact import (
     gaussian_kernel,
     gaussian_moments,
     grid,
-    integrate,
     kl,
     langevin_kernel,
     law,
@@ -48,28 +47,6 @@ def double_well(x: Tensor) -> Tensor:
 def seeded(seed: int = 0) -> torch.Generator:
     """Return a generator of its own for one test."""
     return torch.Generator().manual_seed(seed)
-
-
-def test_grid_is_even_and_in_float64() -> None:
-    """n points from low to high with equal gaps."""
-    x = grid(-1, 3, 9)
-    assert x.dtype == torch.float64 and x.tolist() == [-1 + k / 2 for k in range(9)]
-
-
-@pytest.mark.parametrize(
-    "low, high, n", [(1, 1, 9), (2, 1, 9), (0, 1, 2), (math.nan, 1, 9), (0, math.inf, 9)]
-)
-def test_grid_refuses_what_is_no_interval(low, high, n) -> None:
-    """The error names all three arguments."""
-    with pytest.raises(ValueError, match=rf"^low, high, n are {low}, {high}, {n}; .* low < high"):
-        grid(low, high, n)
-
-
-def test_integrate_is_the_trapezoid_rule_over_the_last_axis() -> None:
-    """A straight line is integrated exactly, whatever the spacing."""
-    x = grid(1, 3, 7)
-    values = integrate(torch.stack([x, torch.ones_like(x)]), x)
-    torch.testing.assert_close(values, torch.tensor([4.0, 2.0], dtype=torch.float64))
 
 
 # --- laws of chains ---------------------------------------------------------------------------
@@ -193,9 +170,18 @@ def test_law_refuses_a_grid_that_loses_mass(ends, n, s, step) -> None:
         (14.5, 1.0, (-1.5, 21.5), 401, 2.5),
         (5.0, 3.0, (0.0, 10.0), 401, 0.1),
         (5.0, 3.0, (-15.0, 25.0), 801, 1e-4),
+        (5.0, 1.0, (-5.0, 15.0), 501, 2.9e-4),
         (5.0, 0.3, (-15.0, 25.0), 41, 1.0),
+        (5.0, 0.3, (-15.0, 25.0), 167, 1.0),
     ],
-    ids=["moves beyond the grid", "cuts off the target", "coarse for the step", "for the density"],
+    ids=[
+        "moves beyond the grid",
+        "cuts off the target",
+        "coarse for the step",
+        "a little coarse for the step",
+        "for the density",
+        "a little for the density",
+    ],
 )
 def test_mala_s_law_refuses_a_grid_that_cannot_hold_it(start, sd, ends, n, s) -> None:
     """A move that would be accepted beyond the grid is no rejection, nor is a cell's width."""
@@ -219,6 +205,15 @@ def test_mala_s_law_far_out_is_that_of_its_particles() -> None:
     error = ((y - y.mean()) ** 2).std().item() / math.sqrt(n)
     assert sd**2 == pytest.approx(56.7, abs=0.5)
     assert abs(y.var().item() - sd**2) < 5 * error
+
+
+def test_what_a_law_loses_adds_up_over_its_steps() -> None:
+    """From N(0, 1) at s = 0.5 each of the first steps loses less than 1e-6, together more."""
+    x = grid(-5.7, 5.7, 281)
+    start = log_density(quadratic(0, 1), x, restricted=True)
+    law(start, quadratic(0, 1), x, 2, 0.5)
+    with pytest.raises(GridError, match=r"^x loses a mass of 1\.\de-06 by step 3"):
+        law(start, quadratic(0, 1), x, 3, 0.5)
 
 
 def test_law_refuses_an_energy_that_is_not_a_number() -> None:

@@ -14,6 +14,7 @@ from scipy.stats import kstest, norm, wasserstein_distance
 
 from helpers.densities import draw, gaussian, mixture
 from helpers.exact import (
+    GridError,
     cdf,
     grid,
     integrate,
@@ -25,6 +26,7 @@ from helpers.exact import (
     nll,
     outer_slopes,
     perfect_draws,
+    uniform_law,
     w1,
     w1_floor,
     w1_of_laws,
@@ -208,6 +210,19 @@ def test_kl_where_a_density_vanishes() -> None:
     expected = 1 - 2 * math.log(2) + 0.5 * math.log(2 * math.pi) + (1 / 3 - 2 / math.pi**2) / 2
     assert kl(log_p, CENTRED, X) == pytest.approx(expected, abs=1e-5)
     assert kl(CENTRED, log_p, X) == math.inf
+
+
+def test_kl_where_one_underflows_and_the_other_is_zero() -> None:
+    """N(0, 0.1²) is e^−1800 at 6, where U(−4, 4) is zero: that costs nothing, and is no NaN."""
+    log_p, log_q = gaussian(0.0, 0.1).log_prob(X), uniform_law(-4, 4, X)
+    expected = math.log(8) - 0.5 * math.log(2 * math.pi * math.e * 0.01)
+    assert kl(log_p, log_q, X) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_grid_that_is_far_too_coarse_is_refused() -> None:
+    """A spike between two points of the grid would give any Z."""
+    with pytest.raises(GridError, match=r"^x has a spacing of 0.02, too coarse for the density"):
+        log_partition(quadratic(0.005, 0.001), X)
 
 
 def test_kl_refuses_a_grid_that_cuts_off_mass() -> None:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +16,7 @@ from nbformat import NotebookNode
 from nbval.plugin import comment_markers, metadata_tags
 
 from course import LESSONS, PATHS, ROOT, SOURCES
+from excerpt import names
 from refresh import WIDGET_VIEW, canonical
 
 README = ROOT / "README.md"
@@ -78,6 +80,14 @@ def test_form_is_canonical(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     same = text == canonical(nbformat.reads(text, as_version=4))
     assert same, f"store it with: python tests/refresh.py {path.name}"
+
+
+@every_notebook
+def test_a_name_that_others_read_is_bound_in_one_cell(path: Path) -> None:
+    """Else a cell that is run again gives the cells that read it another thing."""
+    cells = [names(cell.source) for cell in code_cells(path)]
+    bound = Counter(name for binds, _ in cells for name in binds)
+    assert sorted({name for _, reads in cells for name in reads if bound[name] > 1}) == []
 
 
 @every_notebook

@@ -238,6 +238,7 @@ def test_training_is_repeatable_and_leaves_the_rest_alone() -> None:
         for seed in (0, 0, 1)
     )
     assert a == b != c
+    assert training.train(Spring(6.0, 0.25), data, loss, **options).m.item() == a, "the seed is 0"
     assert torch.equal(data, kept) and torch.equal(torch.get_rng_state(), state)
 
 

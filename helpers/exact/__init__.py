@@ -1,6 +1,5 @@
 """The referee: what can be computed exactly, beside every approximation."""
 
-from helpers.exact.laws import Kernel as Kernel
 from helpers.exact.laws import gaussian_kernel as gaussian_kernel
 from helpers.exact.laws import gaussian_moments as gaussian_moments
 from helpers.exact.laws import iterate_law as iterate_law

@@ -15,10 +15,10 @@ from torch.special import ndtr
 
 from helpers.chains import StepSize, step_sizes
 from helpers.densities import Energy
-from helpers.exact.line import GridError, density, log_density, outside
+from helpers.exact.line import GridError, check_spacing, density, log_density, outside
 from helpers.langevin import energy_and_gradient
 
-Kernel = Callable[[Energy, Tensor, float], Tensor]
+_Kernel = Callable[[Energy, Tensor, float], Tensor]
 """From f, a grid x (m,) and a step size to the transition matrix of one step, (m, m)."""
 
 _LOSS = 1e-6
@@ -63,10 +63,10 @@ def mala_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
 
     The move x_i → x_j has the density min(p_i q[i, j], p_j q[j, i]) / p_i, with q the plain step's
     density and p ∝ e^{−f} (Metropolis and Hastings). What is proposed beyond the grid may be
-    accepted there. Its accepted part is at most ∫ p_j q[j, i] dx_j / p_i over what is outside, and
-    q ≤ 1/√(4πs): that much, or all that is proposed there if it is less, is counted as lost. So is
-    the error of a sum over points h apart, 2 e^{−(2πσ/h)²/2} for a Gaussian with σ² = 2s (by
-    Poisson's summation formula).
+    accepted there: at most ∫ p_j q[j, i] dx_j / p_i over what is outside, and q ≤ 1/√(4πs). That
+    much, or all that is proposed there if it is less, counts as lost, as long as p falls on beyond
+    the ends. So does the error of a sum over points h apart, 2 e^{−(2πσ/h)²/2} for a Gaussian with
+    σ² = 2s (Poisson's summation formula). An edge of the acceptance only a finer grid can show.
 
     Raises:
         GridError: if the grid is too coarse for e^{−f}.
@@ -74,8 +74,7 @@ def mala_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
     h = (x[1] - x[0]).item()
     f, gradient = energy_and_gradient(energy, x.unsqueeze(-1))
     log_p = log_density(lambda _: f, x, restricted=True)
-    if not abs(2 * h * log_p[::2].exp().sum().item() - 1) <= 1e-4:
-        raise GridError(f"x has a spacing of {h:.3g}; that is too coarse for the density.")
+    check_spacing(log_p, x, 1e-4)
     mean, sd = x - s * gradient.squeeze(-1), math.sqrt(2 * s)
     log_q = _log_gaussian(mean, 2 * s, x)
     held = ndtr((x[-1] + h / 2 - mean) / sd) - ndtr((x[0] - h / 2 - mean) / sd)
@@ -133,7 +132,7 @@ def law(
     n_steps: int,
     step_size: StepSize,
     *,
-    kernel: Kernel = langevin_kernel,
+    kernel: _Kernel = langevin_kernel,
 ) -> Tensor:
     """Return the exact law of a chain after every step, log-densities of shape (n_steps + 1, m).
 
@@ -145,7 +144,7 @@ def law(
         x: the grid, finer than √(2s) and wide enough for every step.
         n_steps: how many steps.
         step_size: as for the samplers.
-        kernel: the law of one step, of any chain that forgets all but its state; see ``Kernel``.
+        kernel: gives the transition matrix of any chain that forgets all but its state.
 
     Raises:
         GridError: if the grid is too narrow or too coarse to lose no more than ``_LOSS``.
@@ -160,7 +159,7 @@ def iterate_law(
     x: Tensor,
     steps: Iterable[float],
     *,
-    kernel: Kernel = langevin_kernel,
+    kernel: _Kernel = langevin_kernel,
 ) -> Iterator[Tensor]:
     """Yield the exact law before the first and after every step; otherwise as ``law``."""
     p, known, lost = density(log_p0, x), None, 0.0

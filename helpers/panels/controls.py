@@ -77,7 +77,8 @@ class Number(widgets.HBox):
             self.value = value
         else:
             self.refused = ""
-            self.refused = f"{self.label} is {change.new!r}; it must be {self.allowed}."
+            came = change.new if len(change.new) <= 20 else f"{change.new[:20]}…"
+            self.refused = f"{self.label} is {came!r}; it must be {self.allowed}."
         self._show()
 
 

@@ -115,8 +115,8 @@ def _say_chain(chain: Chain) -> str:
         says.append(f"The sampler gave up at step {chain.stopped}; drawn is the step before.")
     if not chain.held:
         says.append(
-            f"No exact law at step {k}: a grid of {len(chain.law.x)} points holds it to step"
-            f" {len(chain.law.log_p) - 1}."
+            f"No exact law at step {k}: beyond step {len(chain.law.log_p) - 1} a grid of"
+            f" {len(chain.law.x)} points may not hold it."
         )
     return " ".join(says)
 
@@ -136,8 +136,8 @@ def _say_stability(setting: Setting) -> list[str]:
         return [f"s is 2σ² = {limit:g}: the chain walks at random and never settles."]
     if humps == 2:
         return [
-            f"s is beyond 2σ² = {limit:g}: far out each step leads further out, and in the end the"
-            " chain diverges."
+            f"s is beyond 2σ² = {limit:g}: in a hump each step overshoots by more than the last,"
+            " and from far out the chain diverges."
         ]
     return [f"s is beyond 2σ² = {limit:g}: the chain diverges."]
 
