@@ -6,34 +6,14 @@ import re
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
+from cases import SAMPLERS, N, quadratic, seeded, starts
 from helpers.chains import step_sizes
 from helpers.langevin import (
     DivergenceError,
     langevin_monte_carlo,
-    leimkuhler_matthews,
     mala,
 )
-
-N = 40_000
-SAMPLERS = pytest.mark.parametrize("sampler", [langevin_monte_carlo, leimkuhler_matthews, mala])
-
-
-def quadratic(mean: float, sd: float):
-    """Return the energy |x − mean|²/(2 sd²)."""
-    return lambda x: ((x - mean) ** 2).sum(-1) / (2 * sd**2)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    """Return a generator of its own for one test."""
-    return torch.Generator().manual_seed(seed)
-
-
-def starts(n: int = 5, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Return n different particles of shape (n, 1)."""
-    return torch.linspace(-1, 2, n, dtype=dtype).unsqueeze(-1)
-
 
 # --- step sizes -------------------------------------------------------------------------------
 

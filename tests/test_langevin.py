@@ -14,6 +14,7 @@ import torch
 from scipy.stats import kstest, norm
 from torch import Tensor, nn
 
+from cases import CORRELATED, PRECISION, SAMPLERS, N, correlated, quadratic, seeded, starts
 from helpers import langevin
 from helpers.densities import draw, energy_of, gaussian, mixture
 from helpers.exact import (
@@ -27,41 +28,15 @@ from helpers.langevin import (
     energy_and_gradient,
     jump,
     langevin_monte_carlo,
-    leimkuhler_matthews,
     mala,
     mala_step,
     sample,
 )
 
-N = 40_000
-SAMPLERS = pytest.mark.parametrize("sampler", [langevin_monte_carlo, leimkuhler_matthews, mala])
-CORRELATED = torch.tensor([[2.0, 0.6], [0.6, 0.5]], dtype=torch.float64)
-PRECISION = CORRELATED.inverse()
-
-
-def quadratic(mean: float, sd: float):
-    """Return the energy |x − mean|²/(2 sd²)."""
-    return lambda x: ((x - mean) ** 2).sum(-1) / (2 * sd**2)
-
 
 def double_well(x: Tensor) -> Tensor:
     """Return 1.5 (x² − 1)² + 0.4 x, two unequal wells."""
     return (1.5 * (x**2 - 1) ** 2 + 0.4 * x).sum(-1)
-
-
-def correlated(x: Tensor) -> Tensor:
-    """Return the energy of the two-dimensional N(0, CORRELATED)."""
-    return 0.5 * (x @ PRECISION * x).sum(-1)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    """Return a generator of its own for one test."""
-    return torch.Generator().manual_seed(seed)
-
-
-def starts(n: int = 5, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Return n different particles of shape (n, 1)."""
-    return torch.linspace(-1, 2, n, dtype=dtype).unsqueeze(-1)
 
 
 # --- the law of the cloud ---------------------------------------------------------------------

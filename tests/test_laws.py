@@ -8,6 +8,7 @@ import torch
 from scipy.stats import norm
 from torch import Tensor
 
+from cases import quadratic, seeded
 from helpers.densities import energy_of, gaussian, mixture, uniform
 from helpers.exact import (
     GridError,
@@ -34,19 +35,9 @@ CENTRED = gaussian(0.0, 1.0).log_prob(X)
 """log N(0, 1) on X."""
 
 
-def quadratic(mean: float, sd: float, constant: float = 0.0):
-    """Return the energy (x − mean)²/(2 sd²) + constant."""
-    return lambda x: ((x - mean) ** 2).sum(-1) / (2 * sd**2) + constant
-
-
 def double_well(x: Tensor) -> Tensor:
     """Return 2 (x² − 1)²."""
     return 2 * ((x**2 - 1) ** 2).sum(-1)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    """Return a generator of its own for one test."""
-    return torch.Generator().manual_seed(seed)
 
 
 # --- laws of chains ---------------------------------------------------------------------------

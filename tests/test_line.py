@@ -12,6 +12,7 @@ import pytest
 import torch
 from scipy.stats import kstest, norm, wasserstein_distance
 
+from cases import quadratic, seeded
 from helpers.densities import draw, gaussian, mixture
 from helpers.exact import (
     GridError,
@@ -35,16 +36,6 @@ from helpers.exact import (
 X = grid(-12, 12, 1201)
 CENTRED = gaussian(0.0, 1.0).log_prob(X)
 """log N(0, 1) on X."""
-
-
-def quadratic(mean: float, sd: float, constant: float = 0.0):
-    """Return the energy (x − mean)²/(2 sd²) + constant."""
-    return lambda x: ((x - mean) ** 2).sum(-1) / (2 * sd**2) + constant
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    """Return a generator of its own for one test."""
-    return torch.Generator().manual_seed(seed)
 
 
 def test_grid_is_even_and_in_float64() -> None:
