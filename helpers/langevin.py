@@ -130,9 +130,9 @@ def mala(
     states = [x]
     f, gradient = energy_and_gradient(energy, x)
     unbounded = "accept/reject keeps chains in bounds unless e^(-f) has no finite integral"
+    if n_steps:
+        check_gradient(0, x, gradient)
     for k, s in enumerate(steps):
-        if k == 0:
-            check_gradient(k, x, gradient)
         before = x
         x, f, gradient, _ = mala_step(energy, x, f, gradient, s, generator)
         check_bounds(k, x0, before, x, lambda _: unbounded)

@@ -4,13 +4,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers.densities import Energy
+from helpers.densities import Energy, gaussian
+from helpers.exact import grid
 from helpers.langevin import langevin_monte_carlo, leimkuhler_matthews, mala
 
 N = 40_000
 SAMPLERS = pytest.mark.parametrize("sampler", [langevin_monte_carlo, leimkuhler_matthews, mala])
 CORRELATED = torch.tensor([[2.0, 0.6], [0.6, 0.5]], dtype=torch.float64)
 PRECISION = CORRELATED.inverse()
+X = grid(-12, 12, 1201)
+CENTRED = gaussian(0.0, 1.0).log_prob(X)
+"""log N(0, 1) on X."""
 
 
 def quadratic(mean: float, sd: float, constant: float = 0.0) -> Energy:

@@ -16,11 +16,7 @@ from nbformat import NotebookNode
 from PIL import Image
 from tqdm import tqdm
 
-from course import FIGURES as FIGURES
-from course import NOTEBOOKS as NOTEBOOKS
-from course import PATHS as PATHS
-from course import ROOT as ROOT
-from course import client, print_anywhere, set_aside_settings
+from course import FIGURES, NOTEBOOKS, PATHS, client, print_anywhere, set_aside_settings
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {

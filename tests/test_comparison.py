@@ -11,7 +11,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 import test_notebooks
-from refresh import ROOT, refresh
+from course import ROOT
+from refresh import refresh
 
 SETUP = """\
 import io

@@ -5,6 +5,7 @@ from pathlib import Path
 from PIL import Image, ImageSequence
 
 import refresh
+from course import FIGURES
 from pictures import compare
 
 
@@ -16,7 +17,7 @@ def frames(path: Path) -> list[Image.Image]:
 
 def test_stored_animation_is_what_the_notebook_makes(tmp_path: Path) -> None:
     refresh.write_figures(tmp_path)
-    stored, new = (frames(folder / "particle_flow.gif") for folder in (refresh.FIGURES, tmp_path))
+    stored, new = (frames(folder / "particle_flow.gif") for folder in (FIGURES, tmp_path))
     assert len(stored) == 31
     assert compare(stored, new) is None
     assert compare(stored, new[::-1]) is not None

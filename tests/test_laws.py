@@ -8,7 +8,7 @@ import torch
 from scipy.stats import norm
 from torch import Tensor
 
-from cases import quadratic, seeded
+from cases import CENTRED, X, quadratic, seeded
 from helpers.densities import energy_of, gaussian, mixture, uniform
 from helpers.exact import (
     GridError,
@@ -29,10 +29,6 @@ from helpers.exact import (
     w1_of_laws,
 )
 from helpers.langevin import mala
-
-X = grid(-12, 12, 1201)
-CENTRED = gaussian(0.0, 1.0).log_prob(X)
-"""log N(0, 1) on X."""
 
 
 def double_well(x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from scipy.stats import kstest, norm, wasserstein_distance
 
-from cases import quadratic, seeded
+from cases import CENTRED, X, quadratic, seeded
 from helpers.densities import draw, gaussian, mixture
 from helpers.exact import (
     GridError,
@@ -32,10 +32,6 @@ from helpers.exact import (
     w1_floor,
     w1_of_laws,
 )
-
-X = grid(-12, 12, 1201)
-CENTRED = gaussian(0.0, 1.0).log_prob(X)
-"""log N(0, 1) on X."""
 
 
 def test_grid_is_even_and_in_float64() -> None:

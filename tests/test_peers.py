@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import peers
-from refresh import ROOT
+from course import ROOT
 
 
 def test_without_torchebm_it_says_how_to_get_it(monkeypatch) -> None:
