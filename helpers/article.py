@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from helpers.checks import seeded
 from helpers.data import as_samples
 from helpers.densities import Energy
 from helpers.energy import linear
@@ -46,7 +47,7 @@ def fit_energy_as_published(
     samples = as_samples(samples)
     if samples.shape[1] != 1:
         raise ValueError(f"samples has shape {tuple(samples.shape)}; it must be (n,) or (n, 1).")
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     model = _article_net(generator)
     optimiser = torch.optim.Adam(model.parameters(), lr=0.001)
     optimiser.register_step_post_hook(round_weights)

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
-from numbers import Integral
 
 import torch
 from torch import Tensor
+
+from helpers.checks import generator_for, whole
 
 StepSize = float | Sequence[float] | Callable[[int], float]
 """A constant, one step size for each k = 0 … n_steps − 1, or a function of k."""
@@ -29,10 +30,7 @@ def step_sizes(step_size: StepSize, n_steps: int) -> Iterable[float]:
         TypeError, ValueError: if n_steps is not a whole number ≥ 0, a step size is not finite
             and positive, or a sequence is shorter than n_steps.
     """
-    if isinstance(n_steps, bool) or not isinstance(n_steps, Integral):
-        raise TypeError(f"n_steps is {n_steps!r}; it must be a whole number, 0 or more.")
-    if n_steps < 0:
-        raise ValueError(f"n_steps is {n_steps}; it must be a whole number, 0 or more.")
+    n_steps = whole(n_steps, "n_steps", 0)
     if callable(step_size):
         return [_positive(step_size(k), k) for k in range(n_steps)]
     many = isinstance(step_size, Sequence) or getattr(step_size, "ndim", 0) == 1
@@ -70,9 +68,7 @@ def check_arguments(
         raise ValueError(f"x0 has shape {tuple(x0.shape)}; it must be (n, d), none of them 0.")
     if not x0.isfinite().all():
         raise ValueError("x0 holds NaN or infinity; every particle must start at a finite place.")
-    if generator is None:
-        generator = torch.Generator(x0.device)
-        generator.seed()
+    generator = generator_for(generator, x0.device, fresh=True)
     return step_sizes(step_size, n_steps), x0.detach().clone(), generator
 
 

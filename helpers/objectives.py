@@ -6,7 +6,6 @@ unless chains persist. Negative samples come from a function of the same argumen
 differ in one argument, and nothing is remembered outside the loop that trains.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from helpers import exact
+from helpers.checks import number
 from helpers.densities import Energy, uniform
 from helpers.langevin import StepSize, langevin_monte_carlo, normal_like
 
@@ -39,8 +39,7 @@ def contrast(negatives: Negatives, *, penalty: float = 0.0) -> Loss:
         negatives: the source of the negative samples, which are held fixed.
         penalty: α ≥ 0 in α (E_data[f²] + E_negatives[f²]), added.
     """
-    if not (math.isfinite(penalty) and penalty >= 0):
-        raise ValueError(f"penalty is {penalty}; it must be finite, 0 or more.")
+    penalty = number(penalty, "penalty", 0)
 
     def loss(energy, real, state, generator):
         fake, state = negatives(energy, real, state, generator)
@@ -57,8 +56,7 @@ def denoising(noise: float) -> Loss:
 
     Denoising score matching (Vincent 2011). The noise is a standard deviation, in the data's unit.
     """
-    if not (math.isfinite(noise) and noise > 0):
-        raise ValueError(f"noise is {noise}; it must be finite and positive.")
+    noise = number(noise, "noise", 0, above=True)
 
     def loss(energy, real, state, generator):
         epsilon = normal_like(real, generator)
@@ -123,8 +121,7 @@ def persistent(
     Raises:
         ValueError: if restarts is not a probability, or is not 0 with no box or with d > 1.
     """
-    if not 0 <= restarts <= 1:
-        raise ValueError(f"restarts is {restarts}; it must be a probability, from 0 to 1.")
+    restarts = number(restarts, "restarts", 0, 1)
     if restarts and box is None:
         raise ValueError(f"box is None; restarts = {restarts} needs an interval (low, high).")
     if restarts and chains.shape[1] != 1:

@@ -11,7 +11,7 @@ from course import PATHS, ROOT
 
 HELPERS = ROOT / "helpers"
 FLOORS = [
-    {"progress", "densities", "data", "energy", "chains"},
+    {"progress", "checks", "densities", "data", "energy", "chains"},
     {"langevin"},
     {"exact"},
     {"objectives"},
@@ -22,9 +22,10 @@ FLOORS = [
 """The parts of helpers/, from the ground up; a part imports from its own floor and from below."""
 CLASSROOM = {"panels", "exercises"}
 MAX_LINES = 350
-MAX_SUBJECT_LINES = 1507
+MAX_SUBJECT_LINES = 1570
 """Lines of helpers/ outside panels/ and exercises/."""
 SHARED = """
+checks.generator_for checks.number checks.seeded checks.whole
 chains.StepSize chains.check_arguments chains.check_bounds chains.check_gradient chains.steepness
 chains.step_sizes exact.check_spacing exact.density exact.outside langevin.euler_maruyama
 langevin.move langevin.normal_like objectives.Loss objectives.Negatives

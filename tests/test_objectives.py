@@ -113,10 +113,14 @@ def test_denoising_has_the_value_and_the_minimum_of_the_closed_form(theta) -> No
 
 @pytest.mark.parametrize("value", [-0.1, math.nan, math.inf])
 def test_bad_weights_are_named(value) -> None:
-    with pytest.raises(ValueError, match=f"^penalty is {value}; it must be finite, 0 or more"):
+    with pytest.raises(
+        ValueError, match=f"^penalty is {value}; it must be a finite number, at least 0"
+    ):
         objectives.contrast(objectives.from_data(1, 0.1), penalty=value)
     for noise in (value, 0.0):
-        with pytest.raises(ValueError, match=f"^noise is {noise}; it must be finite and positive"):
+        with pytest.raises(
+            ValueError, match=f"^noise is {noise}; it must be a finite number, above 0"
+        ):
             objectives.denoising(noise)
 
 
@@ -181,7 +185,9 @@ def test_every_source_uses_the_sampler_it_is_given(sampler) -> None:
 
 def test_bad_restarts_are_named() -> None:
     for value in (-0.1, 1.1, math.nan):
-        with pytest.raises(ValueError, match=f"^restarts is {value}; it must be a probability"):
+        with pytest.raises(
+            ValueError, match=f"^restarts is {value}; it must be a finite number, at least 0"
+        ):
             objectives.persistent(draws(5), 1, 0.1, restarts=value, box=BOX)
     with pytest.raises(ValueError, match=r"^chains has shape \(5, 2\); restarts need \(m, 1\)"):
         objectives.persistent(torch.zeros(5, 2), 1, 0.1, restarts=0.1, box=BOX)
