@@ -1,7 +1,14 @@
 """The columns of numbers that we are given: taken as they are, or refused with a reason."""
 
+import bz2
+import gzip
+import io
+import lzma
 import math
+import re
 import tempfile
+import zipfile
+from fractions import Fraction
 from pathlib import Path
 
 import nbformat
@@ -29,14 +36,41 @@ def test_petal_lengths_are_fisher_s_with_a_gap_between_two_groups() -> None:
     assert petal_lengths().any()
 
 
+class Column:
+    """What matters of a pandas column from which rows were dropped: an index is no position."""
+
+    def __init__(self, values: list[float]):
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, label: int) -> float:
+        raise KeyError(label)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.array(self.values, dtype=dtype)
+
+
 @pytest.mark.parametrize(
     "given, expected",
     [
         (np.array([1, 2, 4]), [[1.0], [2.0], [4.0]]),
         (torch.tensor([[1.0, 2.0], [3.0, 5.0]]), [[1.0, 2.0], [3.0, 5.0]]),
         ([1.5, 0.5], [[1.5], [0.5]]),
+        (np.array([1.0, 2.0, 3.0])[::-1], [[3.0], [2.0], [1.0]]),
+        (np.array([1.5, 2.5], dtype=">f8"), [[1.5], [2.5]]),
+        (np.array([1.5, 2.5], dtype=np.float16), [[1.5], [2.5]]),
+        (np.array([1.5, 2.5], dtype=np.longdouble), [[1.5], [2.5]]),
+        (np.array([1, 2.5, Fraction(1, 2)], dtype=object), [[1.0], [2.5], [0.5]]),
+        (np.ma.masked_equal([1.0, 2.0], -999), [[1.0], [2.0]]),
+        ([np.array([1, 2]), np.array([3, 5])], [[1.0, 2.0], [3.0, 5.0]]),
+        ([torch.tensor(1.5), torch.tensor(0.5)], [[1.5], [0.5]]),
+        (torch.tensor([[1.0], [2.0]]).to_sparse(), [[1.0], [2.0]]),
+        (Column([1.0, 4.0]), [[1.0], [4.0]]),
     ],
-    ids=["integers", "two columns", "list"],
+    ids="integers,two columns,list,reversed,big-endian,float16,longdouble,objects,not masked,rows,"
+    "tensors,sparse,by position".split(","),
 )
 def test_as_samples_keeps_the_numbers(given, expected) -> None:
     """Numbers of shape (n,) or (n, d) come back as float64 of shape (n, d)."""
@@ -76,6 +110,64 @@ def test_as_samples_says_what_is_wrong(given, message) -> None:
 
 
 @pytest.mark.parametrize(
+    "given, kind",
+    [
+        ("lengths.csv", "a str of <U11"),
+        (["1.5", "2.5"], "a list of <U3"),
+        ([1.5, "2.5"], "a list of <U"),
+        (None, "a NoneType of objects such as None"),
+        ([1.5, None], "a list of objects such as None"),
+        (np.array([1.5, "a"], dtype=object), "a ndarray of objects such as 'a'"),
+        (np.array([1.5, True], dtype=object), "a ndarray of objects such as True"),
+        (np.array([1 + 2j, 2]), "a ndarray of complex128"),
+        (torch.tensor([1 + 2j, 2]), "a Tensor of torch.complex64"),
+        (np.array([True, False]), "a ndarray of bool"),
+        (torch.tensor([True, False]), "a Tensor of torch.bool"),
+        (np.array(["2020-01-01", "2021-01-01"], dtype="datetime64[D]"), "a ndarray of datetime64"),
+        ([[1.0, 2.0], [3.0]], "a list of no array"),
+        ((x for x in (1.0, 2.0)), "a generator of objects such as <generator"),
+        ({"length": [1.0, 2.0]}, "a dict of objects such as {'length"),
+        (np.zeros(3, dtype=[("a", float)]), r"a ndarray of \[\('a'"),
+        ([torch.ones(1, requires_grad=True), 2.0], "a list of no array"),
+        (torch.ones(3, device="meta"), "a Tensor of no array"),
+    ],
+)
+def test_as_samples_takes_real_numbers_only(given, kind) -> None:
+    """One sentence each: nothing is cut to its real part, counted as 1 or read as text."""
+    with pytest.raises(
+        TypeError, match=rf"(?s)^heights is {kind}.*; it must hold real numbers.*\.$"
+    ):
+        as_samples(given, "heights")
+
+
+def test_as_samples_leaves_no_masked_value_in() -> None:
+    """A value to be ignored is no value."""
+    with pytest.raises(ValueError, match=r"^x has 1 masked value\(s\); they must be left out"):
+        as_samples(np.ma.masked_equal([1.0, 2.0, -999.0], -999), "x")
+
+
+@pytest.mark.parametrize("given", [[1e200, 2e200], [1e-200, 2e-200], [1.0, -1e160], [0, 1e-170]])
+def test_as_samples_refuses_what_cannot_be_squared(given) -> None:
+    """Its standard deviation would be infinite, or 0."""
+    with pytest.raises(ValueError, match=r"^x reaches .* standard deviation .* another unit\.$"):
+        as_samples(given, "x")
+    assert as_samples([1e149, 2e149]).std().isfinite() and as_samples([1e-149, 2e-149]).std() > 0
+
+
+@pytest.mark.parametrize("given", [[3.0], [2.0, 2.0], [[1.0, 7.0], [2.0, 7.0]]])
+def test_what_need_not_vary_may_stand_still(given) -> None:
+    assert as_samples(given, varied=False).flatten().tolist() == np.ravel(given).tolist()
+    with pytest.raises(ValueError, match=r"^samples holds 0 value\(s\); at least 1"):
+        as_samples([], varied=False)
+
+
+NO_HEADING = (
+    "1,5|1_0|100_1|1 000|1.234,5|−5|'5'|$5|5 cm|50%|NaN|NA|#N/A|-inf|None|-|CHF 1.50".split("|")
+)
+"""First lines that stand for a number, or for one that is missing, and are no headings."""
+
+
+@pytest.mark.parametrize(
     "content",
     [
         b"1.5\n-2\n3e1\n",
@@ -83,11 +175,15 @@ def test_as_samples_says_what_is_wrong(given, message) -> None:
         b"\xef\xbb\xbf1.5\r\n-2\r\n3e1\r\n",
         b'\xef\xbb\xbf"length"\n1.5\n-2\n3e1\n',
         b"length,\n1.5,\n-2,\n3e1;\n",
-        b"\n 1.5\n\n-2 \n\t3e1\n\n",
+        b"\n \n 1.5\n-2 \n\t3e1\n\n \n",
         b'"1.5"\n"-2"\n"3e1"\n',
         "Länge\n1.5\n-2\n3e1\n".encode("cp1252"),
+        b"length_2\n+1.5\n-2.\n3.0E+01\n",
+        b"# x1\n1.50\n-2e0\n30\n",
+        "Δt (µs)\n1.5\n-2\n30\n".encode(),
+        b"NaN share\n1.5\n-2\n30\n",
     ],
-    ids=["plain", "heading", "BOM", "BOM+heading", "comma", "blank", "quotes", "cp1252"],
+    ids="plain heading BOM BOM+heading comma blank quotes cp1252 digit # Greek NaN".split(),
 )
 def test_load_column_reads_what_people_have(tmp_path: Path, content: bytes) -> None:
     """The same three numbers come out of every form in which a program may write them."""
@@ -102,28 +198,90 @@ def test_load_column_reads_what_people_have(tmp_path: Path, content: bytes) -> N
     "content, message",
     [
         ("1\n2\nthree\n4\n", "has 'three' in line 3"),
-        ("length\n\n1,5\n2,5\n", "has '1,5' in line 3"),
+        ("\nlength\n1,5\n2,5\n", "has '1,5' in line 3"),
+        ("12,5\n13\n14\n", "has '12,5' in line 1; below an optional heading"),
+        *(
+            (f"{first}\n13\n14\n", f"has {re.escape(repr(first))} in line 1")
+            for first in NO_HEADING
+        ),
+        ("13\n100_1\n14\n", "has '100_1' in line 2"),
+        ("13\n1 000\n", "has '1 000' in line 2"),
+        ("13\n１４\n", "has '１４' in line 2"),
+        ("13\n0x10\n", "has '0x10' in line 2"),
+        ("13\n2e\n", "has '2e' in line 2"),
+        (",length\n0,1.5\n1,2.5\n", "has '0,1.5' in line 2"),
+        ("1.5;2.5\n3;4\n", "has '1.5;2.5' in line 1"),
+        ('length\n1\n""\n2\n', "has nothing in line 3"),
+        ("length\n\n1\n2\n", "has nothing in line 2"),
+        ("1\n2\n,\n", "has nothing in line 3"),
+        ('1\n2\n""\n', "has nothing in line 3"),
+        ("1\n2\nNA\n", "has 'NA' in line 3"),
         ("title\nunit\n1\n2\n", "has 'unit' in line 2"),
         ("2\n2\n2\n", "has a constant column"),
         ("", r"holds 0 value\(s\)"),
         ("length\n7\n", r"holds 1 value\(s\)"),
-        ("1\nnan\n2\n", r".* at index 1: \[nan\]"),
-        ("1\n2\n-inf\n", r".* at index 2: \[-inf\]"),
+        ("1\nnan\n2\n", "has 'nan' in line 2"),
+        ("1\n2\n-inf\n", "has '-inf' in line 3"),
+        ("1\n2\n1e999\n", r".* at index 2: \[inf\]"),
     ],
 )
 def test_load_column_says_what_is_wrong(tmp_path: Path, content: str, message: str) -> None:
     """Each error names the path, and text that is not a number is quoted with its line."""
     path = tmp_path / "lengths.csv"
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match=f"path .*lengths.csv' {message}"):
         load_column(path)
 
 
-def test_load_column_names_a_missing_file(tmp_path: Path) -> None:
-    """A path that leads nowhere, or to a folder, is reported as such."""
-    for path in (tmp_path / "absent.csv", tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"path is .*; there is no such file"):
+def test_load_column_names_a_missing_file(tmp_path: Path, monkeypatch) -> None:
+    """A path that leads nowhere, or to a folder, and where a relative one was looked for."""
+    monkeypatch.chdir(tmp_path)
+    for path, said in (
+        (tmp_path / "absent.csv", r"; there is no such file\."),
+        (tmp_path, r"; there is no such file, but a folder\."),
+        ("absent.csv", rf"'absent.csv'; there is no such file in {re.escape(str(tmp_path))}\."),
+        (".", rf"; there is no such file in {re.escape(str(tmp_path))}, but a folder\."),
+    ):
+        with pytest.raises(FileNotFoundError, match=rf"^path is .*{said}$"):
             load_column(path)
+    with pytest.raises(TypeError, match=r"^path is 3; it must be a string or a pathlib.Path"):
+        load_column(3)
+
+
+def zipped(content: bytes) -> bytes:
+    """Return a zip file, which is what Excel's .xlsx is."""
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as file:
+        file.writestr("sheet.xml", content)
+    return buffer.getvalue()
+
+
+def as_npy(content: bytes) -> bytes:
+    """Return what numpy.save writes."""
+    np.save(buffer := io.BytesIO(), np.array([1.0, 2.0]))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "disguise, kind",
+    [
+        (zipped, "a zip file, as Excel's"),
+        (gzip.compress, "a gzip file"),
+        (bz2.compress, "a bzip2 file"),
+        (lzma.compress, "an xz file"),
+        (as_npy, "a NumPy file"),
+        (lambda _: b"%PDF-1.7\n", "a PDF"),
+        (lambda _: b"PAR1\x15\x04", "a parquet file"),
+        (lambda _: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel file"),
+        (lambda content: content.decode().encode("utf-16"), "text in UTF-16"),
+        (lambda content: content.decode().encode("utf-16-be"), "a binary file or UTF-16"),
+        (lambda _: np.arange(5.0).tobytes(), "a binary file or UTF-16"),
+    ],
+)
+def test_load_column_says_what_a_file_looks_like_that_is_no_text(tmp_path, disguise, kind) -> None:
+    path = tmp_path / "lengths.csv"
+    path.write_bytes(disguise(b"length\n1.5\n-2\n"))
+    with pytest.raises(ValueError, match=f"^path .*lengths.csv' looks like {kind}.*plain text"):
+        load_column(path)
 
 
 def test_split_parts_the_samples_by_the_seed_alone() -> None:
@@ -136,6 +294,40 @@ def test_split_parts_the_samples_by_the_seed_alone() -> None:
     assert torch.equal(held, split(x, seed=1)[1]) and not torch.equal(held, split(x, seed=2)[1])
     assert len(split(x, seed=1, held_out=0.5)[1]) == 25
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    "n, options, said",
+    [
+        (
+            1000,
+            {"held_out": 20},
+            "held_out is 20; it must be a finite number, at least 0, at most 1",
+        ),
+        (1000, {"held_out": -0.2}, "held_out is -0.2; it must be"),
+        (1000, {"held_out": math.nan}, "held_out is nan; it must be"),
+        (1000, {"held_out": True}, "held_out is True; it must be"),
+        (1000, {"held_out": 1.0}, "held_out is 1.0, which is 1000 of 1000 samples; it must be"),
+        (1000, {"held_out": 0}, "held_out is 0, which is 0 of 1000 samples; it must be"),
+        (
+            5,
+            {},
+            "held_out is 0.2, which is 1 of 5 samples; it must be a share that leaves at least 2",
+        ),
+        (50, {"seed": -1}, "seed is -1; it must be a whole number"),
+        (50, {"seed": 1.5}, "seed is 1.5; it must be a whole number"),
+    ],
+)
+def test_split_leaves_something_on_either_side(n, options, said) -> None:
+    with pytest.raises((TypeError, ValueError), match="^" + said):
+        split(torch.arange(float(n)), **({"seed": 0} | options))
+
+
+def test_split_takes_numpy_s_numbers_and_arrays() -> None:
+    x = np.arange(50.0)
+    given = split(x, seed=np.int64(1), held_out=np.float32(0.5))
+    expected = split(as_samples(x), seed=1, held_out=0.5)
+    assert all(torch.equal(a, b) for a, b in zip(given, expected, strict=True))
 
 
 def test_kde_is_the_mean_of_gaussian_kernels_of_scott_s_width() -> None:
