@@ -4,11 +4,14 @@ A target is a ``torch.distributions`` object in one dimension: ``target.log_prob
 log-density. ``energy_of`` turns it into an energy for the samplers.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.distributions import Categorical, Distribution, MixtureSameFamily, Normal
+
+from helpers.checks import generator_for, number, whole
 
 Energy = Callable[[Tensor], Tensor]
 """Any callable from particles of shape (n, d) to energies of shape (n,)."""
@@ -16,37 +19,89 @@ Energy = Callable[[Tensor], Tensor]
 
 def gaussian(mean: float, sd: float) -> Normal:
     """Return N(mean, sd²) in float64."""
+    mean, sd = number(mean, "mean"), number(sd, "sd", 0, above=True)
     return Normal(torch.tensor(mean, dtype=torch.float64), torch.tensor(sd, dtype=torch.float64))
 
 
-def mixture(weights: list[float], means: list[float], sds: list[float]) -> MixtureSameFamily:
-    """Return the mixture Σ_j weights[j] · N(means[j], sds[j]²) in float64."""
+def mixture(
+    weights: Sequence[float], means: Sequence[float], sds: Sequence[float]
+) -> MixtureSameFamily:
+    """Return the mixture Σ_j weights[j] · N(means[j], sds[j]²) in float64; the weights sum to 1."""
+    if not 0 < len(weights) == len(means) == len(sds):
+        raise ValueError(
+            f"weights, means, sds have {len(weights)}, {len(means)}, {len(sds)} entries; each must"
+            " have one for every component."
+        )
+    weights = [number(w, f"weights[{j}]", 0, 1) for j, w in enumerate(weights)]
+    means = [number(m, f"means[{j}]") for j, m in enumerate(means)]
+    sds = [number(sd, f"sds[{j}]", 0, above=True) for j, sd in enumerate(sds)]
+    if abs(sum(weights) - 1) > 1e-6:
+        raise ValueError(f"weights sum to {sum(weights):.6g}; they must sum to 1.")
     as_tensor = [torch.tensor(values, dtype=torch.float64) for values in (weights, means, sds)]
     return MixtureSameFamily(Categorical(as_tensor[0]), Normal(*as_tensor[1:]))
 
 
 def energy_of(target: Distribution) -> Energy:
-    """Return the energy f(x) = −log p(x) of a one-dimensional target; its Z is 1."""
-    return lambda x: -target.log_prob(x).sum(-1)
+    """Return the energy f(x) = −log p(x) of a one-dimensional target; its Z is 1.
+
+    Outside the target's support f is +∞.
+    """
+    _check_target(target)
+    if isinstance(getattr(target, "component_distribution", target), Normal):
+        return lambda x: -target.log_prob(x).sum(-1)
+
+    def energy(x: Tensor) -> Tensor:
+        inside = target.support.check(x)
+        f = 0 * x[inside] - target.log_prob(x[inside])  # 0 · x gives a constant log p its gradient
+        return torch.full_like(x, math.inf).index_put((inside,), f.to(x.dtype)).sum(-1)
+
+    return energy
 
 
-def draw(target: Normal | MixtureSameFamily, n: int, *, generator: torch.Generator) -> Tensor:
-    """Draw n exact, independent samples from a Gaussian or a mixture of Gaussians.
+def draw(target: Distribution, n: int, *, generator: torch.Generator) -> Tensor:
+    """Draw n exact, independent samples from a target in one dimension.
 
-    ``torch.distributions`` draws from the global random state only; this takes a generator.
+    ``torch.distributions`` draws from the global random state only; this takes a generator. So a
+    target, or the components of a mixture, must be Gaussian or have an inverse CDF in torch.
 
     Returns:
         Samples of shape (n, 1), float64.
+
+    Raises:
+        TypeError, ValueError: if the target is another.
     """
+    _check_target(target)
+    n, generator = whole(n, "n", 1), generator_for(generator)
+    part, j = target, ()
     if isinstance(target, MixtureSameFamily):
+        part = target.component_distribution
         j = torch.multinomial(target.mixture_distribution.probs, n, True, generator=generator)
-        normal = target.component_distribution
-        mean, sd = normal.loc[j], normal.scale[j]
-    else:
-        mean, sd = target.loc, target.scale
-    return (mean + sd * torch.randn(n, generator=generator, dtype=torch.float64)).unsqueeze(-1)
+    if isinstance(part, Normal):
+        noise = torch.randn(n, generator=generator, dtype=torch.float64)
+        return (part.loc[j] + part.scale[j] * noise).unsqueeze(-1)
+    u = torch.rand(n, 1, generator=generator, dtype=torch.float64).clamp(min=2.0**-54)
+    try:
+        draws = part.icdf(u).double()
+    except NotImplementedError:
+        raise TypeError(
+            f"target is {target}; it must be a Gaussian, have an icdf, or be a mixture of such."
+        ) from None
+    return draws if part is target else draws.gather(1, j[:, None])
+
+
+def _check_target(target: Distribution) -> None:
+    """Raise unless the target is one distribution of one number."""
+    if not isinstance(target, Distribution):
+        raise TypeError(f"target is {target!r}; it must be a torch.distributions object.")
+    shape = (*target.batch_shape, *target.event_shape)
+    if shape:
+        raise ValueError(f"target has the shape {shape}; it must be one distribution of a number.")
 
 
 def uniform(low: float, high: float, n: int, *, generator: torch.Generator) -> Tensor:
     """Draw n starting particles of shape (n, 1) from U(low, high), float64."""
+    low, high, n = number(low, "low"), number(high, "high"), whole(n, "n", 1)
+    if not low <= high:
+        raise ValueError(f"low, high are {low:g}, {high:g}; they must be low ≤ high.")
+    generator = generator_for(generator)
     return low + (high - low) * torch.rand(n, 1, generator=generator, dtype=torch.float64)
