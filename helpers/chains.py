@@ -7,7 +7,10 @@ from itertools import repeat
 import torch
 from torch import Tensor
 
-from helpers.checks import generator_for, whole
+from helpers.checks import generator_for, number, whole
+
+_FAR = 1e5
+"""How many times the size of a step's noise a chain may go, whatever the unit."""
 
 StepSize = float | Sequence[float] | Callable[[int], float]
 """A constant, one step size for each k = 0 … n_steps − 1, or a function of k."""
@@ -46,15 +49,7 @@ def step_sizes(step_size: StepSize, n_steps: int) -> Iterable[float]:
 
 def _positive(s: float, k: int) -> float:
     """Return the step size of step k as a number, or say what is wrong with it."""
-    try:
-        value = None if isinstance(s, str) else float(s)
-    except (TypeError, ValueError):
-        value = None
-    if value is None:
-        raise TypeError(f"step_size is {s!r} at step {k}; it must be a positive number.")
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"step_size is {s} at step {k}; it must be finite and positive.")
-    return value
+    return number(s, f"step_size at step {k}", 0, above=True)
 
 
 def check_arguments(
@@ -72,28 +67,64 @@ def check_arguments(
     return step_sizes(step_size, n_steps), x0.detach().clone(), generator
 
 
-def check_gradient(k: int, x: Tensor, gradient: Tensor) -> None:
-    """Raise a DivergenceError for step k, from 0, if the gradient at a particle is not finite."""
-    if not gradient.isfinite().all():
-        i = gradient.isfinite().all(1).logical_not().nonzero()[0].item()
+def check_start(x: Tensor, gradient: Tensor, s: float) -> None:
+    """Raise if a step of size s would be rounded away where a particle stands."""
+    step = math.sqrt(2 * s) + s * gradient.abs()
+    lost = (step < torch.finfo(x.dtype).eps / 4 * x.abs()).all(1)
+    if lost.any():
+        i = lost.nonzero()[0].item()
+        raise ValueError(
+            f"x0 is a tensor of {x.dtype}, in which particle {i} cannot move from {x[i].tolist()}"
+            f" with s = {s:.3g}; s must be larger, or x0 of a finer type."
+        )
+
+
+def check_energy(k: int, x: Tensor, f: Tensor, gradient: Tensor) -> None:
+    """Raise a DivergenceError for step k, from 0, if f or ∇ₓf at a particle is not finite."""
+    if math.isfinite((f.sum() + gradient.sum()).item()):
+        return
+    steep = gradient.isfinite().all(1).logical_not()
+    bad = steep | ~f.isfinite()
+    if bad.any():
+        i = bad.nonzero()[0].item()
+        value = f"gradient {gradient[i].tolist()}" if steep[i] else f"the value {f[i].item()}"
+        why = ", where no plain step may end" if k and f[i] == math.inf else ""
         raise DivergenceError(
             f"the chain diverged at step {k + 1}: particle {i} is at {x[i].tolist()}, where the"
-            f" energy has gradient {gradient[i].tolist()}.",
+            f" energy has {value}{why}.",
             k + 1,
         )
 
 
-def check_bounds(k: int, x0: Tensor, x: Tensor, new: Tensor, why: Callable[[int], str]) -> None:
-    """Raise a DivergenceError for step k if it took a particle beyond |x − x0| ≤ 10⁶ (1 + |x0|).
+def check_bounds(
+    k: int,
+    x0: Tensor,
+    x: Tensor,
+    new: Tensor,
+    why: Callable[[int], str],
+    *,
+    s: float = 0.0,
+    outwards: Callable[[Tensor], Tensor] | None = None,
+) -> None:
+    """Raise a DivergenceError for step k, of size s, if it took a particle out of all bounds.
 
-    ``why`` says what may have done that to particle i.
+    These are |x − x0| ≤ 10⁶ (1 + |x0|) or, where units are large, ``_FAR`` √(2s). Beyond both a
+    particle may still be on its way to a far target: ``outwards``, asked for the particles new,
+    then says which (n,) are not. ``why`` says what may have thrown particle i out.
     """
-    inside = (new - x0).abs() <= 1e6 * (1 + x0.abs())
-    if not inside.all():
-        i = inside.all(1).logical_not().nonzero()[0].item()
+    if (new - x0).abs().max().item() <= 1e6:
+        return
+    bound = (1e6 * (1 + x0.abs().double())).clamp(min=_FAR * math.sqrt(2 * s))
+    out = ((new - x0).abs() <= bound).all(1).logical_not()
+    if out.any() and outwards:
+        out &= new.isfinite().all(1).logical_not() | outwards(new)
+    if out.any():
+        i = out.nonzero()[0].item()
+        finite, largest = new[i].isfinite().all(), torch.finfo(new.dtype).max
+        overflow = "" if finite else f" (no number of {new.dtype} is beyond {largest:.3g})"
         raise DivergenceError(
             f"the chain diverged at step {k + 1}: particle {i} went from {x[i].tolist()} to"
-            f" {new[i].tolist()}; {why(i)}.",
+            f" {new[i].tolist()}{overflow}; {why(i)}.",
             k + 1,
         )
 
@@ -103,12 +134,12 @@ def steepness(s: float, places: Sequence[Tensor], gradients: Sequence[Tensor], i
     said = f"the step size s = {s:.3g} must stay below 2/curvature of the energy"
     move, change = (pair[1][i] - pair[0][i] for pair in (places, gradients))
     curvature = (move @ change / (move @ move)).item()
-    if curvature > 0:
+    if curvature > 0 and s * curvature >= 2:
         return f"{said}, which is {2 / curvature:.3g} there"
-    if curvature <= 0:
+    if math.isfinite(curvature):
+        bends = "does not bend upwards" if curvature <= 0 else "bends too little for that"
         return (
-            f"the step size is s = {s:.3g}, and 2/curvature gives no bound because the energy does"
-            f" not bend upwards there (curvature {curvature:.3g}): e^(-f) may have no finite"
-            " integral"
+            f"the step size is s = {s:.3g}, and 2/curvature gives no bound because the energy"
+            f" {bends} there (curvature {curvature:.3g}): e^(-f) may have no finite integral"
         )
     return said

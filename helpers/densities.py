@@ -5,16 +5,78 @@ log-density. ``energy_of`` turns it into an energy for the samplers.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, MixtureSameFamily, Normal
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from helpers.checks import generator_for, number, whole
 
 Energy = Callable[[Tensor], Tensor]
-"""Any callable from particles of shape (n, d) to energies of shape (n,)."""
+"""Any function from particles of shape (n, d) to energies (n,), each of its particle alone."""
+
+
+def ask(energy: Energy, x: Tensor, n: int | None = None) -> Tensor:
+    """Return f(x), checked, of particles x that the energy may overwrite; n is how many there are.
+
+    Raises:
+        TypeError, ValueError: if it returns another shape or no real numbers, or cannot take x.
+    """
+    if not callable(energy):
+        raise TypeError(
+            f"energy is {energy!r}; it must be a function of particles of shape (n, d)."
+        )
+    try:
+        f = energy(x)
+    except RuntimeError as error:
+        if any(word in str(error) for word in ("dtype", "scalar type", "same device")):
+            raise TypeError(
+                f"energy cannot take particles of {x.dtype} on {x.device}"
+                f" ({str(error).splitlines()[0]}); its tensors must be of that kind, too."
+            ) from error
+        raise
+    if not isinstance(f, Tensor) or f.shape != x.shape[:1] or not f.is_floating_point():
+        came = f"shape {tuple(f.shape)}" if isinstance(f, Tensor) else type(f).__name__
+        came = f"{f.dtype}" if came == f"shape {tuple(x.shape[:1])}" else came
+        part = f", a piece of {(n, *x.shape[1:])}" if n and len(x) < n else ""
+        raise ValueError(
+            f"energy returned {came} for particles of shape {tuple(x.shape)}{part}; it must return"
+            f" a tensor of shape ({len(x)},)."
+        )
+    return f
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Raise if an energy, asked for within, is none of x alone.
+
+    That is, if it moves the global random state, or a layer in train mode draws random numbers or
+    mixes particles.
+    """
+
+    def refuse(layer: nn.Module, _: tuple) -> None:
+        if layer.training and isinstance(layer, _TRAINED_OTHERWISE):
+            raise ValueError(
+                f"energy is in train mode, where {layer} makes it no function of each particle"
+                " alone; it must be in the mode that its .eval() sets."
+            )
+
+    before, hook = torch.get_rng_state(), register_module_forward_pre_hook(refuse)
+    try:
+        yield
+    finally:
+        hook.remove()
+    if not torch.equal(before, torch.get_rng_state()):
+        torch.set_rng_state(before)
+        raise ValueError("energy drew random numbers; it must be a function of x alone.")
+
+
+_TRAINED_OTHERWISE = (_BatchNorm, _DropoutNd, nn.RReLU)
 
 
 def gaussian(mean: float, sd: float) -> Normal:

@@ -13,9 +13,16 @@ import torch
 from torch import Tensor
 
 from helpers.chains import DivergenceError as DivergenceError
-from helpers.chains import StepSize, check_arguments, check_bounds, check_gradient, steepness
+from helpers.chains import (
+    StepSize,
+    check_arguments,
+    check_bounds,
+    check_energy,
+    check_start,
+    steepness,
+)
 from helpers.data import as_samples
-from helpers.densities import Energy
+from helpers.densities import Energy, ask, watched
 
 _PIECE = 2048
 """The largest number of particles whose energies are computed at once."""
@@ -59,7 +66,9 @@ def langevin_monte_carlo(
 
     Raises:
         TypeError, ValueError: for an argument that is not as above.
-        DivergenceError: if a position or gradient is not finite or |x − x0| > 10⁶ (1 + |x0|).
+            It must be a function of each particle alone, and x0's type fine enough for the steps.
+        DivergenceError: if a position, energy or gradient is not finite, or a particle is farther
+            from x0 than both 10⁶ (1 + |x0|) and 10⁵ √(2s), and the gradient no less than at x0.
     """
     return _walk(energy, x0, n_steps, step_size, generator, return_trajectory, False)
 
@@ -97,17 +106,54 @@ def _walk(
     states, places, gradients = [x], (x,), (torch.full_like(x, math.nan),)
     last = normal_like(x, generator) if averaged else x
     for k, s in enumerate(steps):
-        _, gradient = energy_and_gradient(energy, x)
-        check_gradient(k, x, gradient)
+        if k == 0:
+            f, gradient = _start(energy, x, s)
+            outwards = partial(_steeper, energy, gradient)
+        else:
+            f, gradient = energy_and_gradient(energy, x)
+            check_energy(k, x, f, gradient)
+        if k == min(1, n_steps - 1):
+            _check_alone(energy, x, f)
         fresh = normal_like(x, generator)
         noise, last = (last + fresh) / 2 if averaged else fresh, fresh
         new = euler_maruyama(x, gradient, s, noise)
         places, gradients = (places[-1], x), (gradients[-1], gradient)
-        check_bounds(k, x0, x, new, partial(steepness, s, places, gradients))
+        why = partial(steepness, s, places, gradients)
+        check_bounds(k, x0, x, new, why, s=s, outwards=outwards)
         x = new
         if return_trajectory:
             states.append(x)
     return torch.stack(states) if return_trajectory else x
+
+
+def _start(energy: Energy, x: Tensor, s: float) -> tuple[Tensor, Tensor]:
+    """Return f and ∇ₓf where a run starts, and raise if the run could only go wrong."""
+    with watched():
+        f, gradient = energy_and_gradient(energy, x)
+    check_energy(0, x, f, gradient)
+    check_start(x, gradient, s)
+    return f, gradient
+
+
+def _check_alone(energy: Energy, x: Tensor, f: Tensor) -> None:
+    """Raise if the first particles' energies f change when the others are put where one is."""
+    x, half = x[:_PIECE], (min(len(x), _PIECE) + 1) // 2
+    other = x[(x - x[-1]).square().sum(-1).argmax()]
+    with torch.inference_mode(False), torch.enable_grad():
+        moved = torch.cat([x[:half], other.expand_as(x[half:])]).requires_grad_().clone()
+        f, again = f[:half], ask(energy, moved)[:half].detach()
+    off = (again - f).abs() > torch.finfo(f.dtype).eps ** 0.25 * (1 + f.abs().max())
+    if off.any():
+        i = off.nonzero()[0].item()
+        raise ValueError(
+            f"energy gave particle {i} {f[i]:.6g}, and {again[i]:.6g} when others had moved; it"
+            " must be a function of each particle alone, the same whenever it is asked."
+        )
+
+
+def _steeper(energy: Energy, first: Tensor, x: Tensor) -> Tensor:
+    """Return which particles of x (n,) have no smaller a gradient than they had at first."""
+    return ~(energy_and_gradient(energy, x)[1].norm(dim=1) < first.norm(dim=1))
 
 
 def mala(
@@ -127,15 +173,19 @@ def mala(
     trajectory, a particle that was rejected stands still.
     """
     steps, x, generator = check_arguments(x0, n_steps, step_size, generator)
-    states = [x]
-    f, gradient = energy_and_gradient(energy, x)
+    states, unseen = [x], True
     unbounded = "accept/reject keeps chains in bounds unless e^(-f) has no finite integral"
-    if n_steps:
-        check_gradient(0, x, gradient)
     for k, s in enumerate(steps):
+        if k == 0:
+            f, gradient = _start(energy, x, s)
+            outwards = partial(_steeper, energy, gradient)
         before = x
-        x, f, gradient, _ = mala_step(energy, x, f, gradient, s, generator)
-        check_bounds(k, x0, before, x, lambda _: unbounded)
+        x, f, gradient, moved = mala_step(energy, x, f, gradient, s, generator)
+        check_energy(k, x, f, gradient)
+        if unseen and moved.any():
+            _check_alone(energy, x, f)
+            unseen = False
+        check_bounds(k, x0, before, x, lambda _: unbounded, s=s, outwards=outwards)
         if return_trajectory:
             states.append(x)
     return torch.stack(states) if return_trajectory else x
@@ -244,6 +294,9 @@ def energy_and_gradient(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: if the energy returns another shape or is not differentiable in x.
     """
+    if torch.is_inference_mode_enabled():
+        with torch.inference_mode(False):
+            return energy_and_gradient(energy, x)
     if len(x) <= _PIECE:
         return _energy_and_gradient(energy, x, len(x))
     pieces = [_energy_and_gradient(energy, piece, len(x)) for piece in x.split(_PIECE)]
@@ -254,19 +307,22 @@ def energy_and_gradient(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
 def _energy_and_gradient(energy: Energy, x: Tensor, n: int) -> tuple[Tensor, Tensor]:
     """Return f and ∇ₓf of x, a piece of n particles."""
     with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        f = energy(x)
-        if not isinstance(f, Tensor) or f.shape != x.shape[:1]:
-            came = f"shape {tuple(f.shape)}" if isinstance(f, Tensor) else type(f).__name__
-            part = f", a piece of {(n, *x.shape[1:])}" if len(x) < n else ""
+        x = x.detach().clone().requires_grad_()
+        try:
+            f = ask(energy, x, n)
+        except RuntimeError as error:
+            if "leaf Variable" not in str(error):
+                raise
+            f = ask(energy, x.clone(), n)  # it works in place, which autograd forbids on x itself
+        try:
+            gradient = f.requires_grad and torch.autograd.grad(f.sum(), x, allow_unused=True)[0]
+        except RuntimeError as error:
+            if "inplace" not in str(error):
+                raise
             raise ValueError(
-                f"energy returned {came} for particles of shape {tuple(x.shape)}{part}; it must"
-                f" return a tensor of shape ({len(x)},)."
-            )
-        gradient = (
-            torch.autograd.grad(f.sum(), x, allow_unused=True)[0] if f.requires_grad else None
-        )
-    if gradient is None:
+                "energy overwrites in place what its gradient needs; it must work on a copy."
+            ) from error
+    if not isinstance(gradient, Tensor):
         raise ValueError(
             "energy returned values without a gradient in x; it must be differentiable in x"
             " (built from torch operations, nothing detached)."

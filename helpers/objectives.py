@@ -14,7 +14,7 @@ from torch import Tensor
 
 from helpers import exact
 from helpers.checks import number
-from helpers.densities import Energy, uniform
+from helpers.densities import Energy, ask, uniform
 from helpers.langevin import StepSize, langevin_monte_carlo, normal_like
 
 Loss = Callable[[Energy, Tensor, Any, torch.Generator], tuple[Tensor, Any]]
@@ -29,7 +29,12 @@ def exact_nll(x: Tensor) -> Loss:
 
     One dimension only. Errors as in ``exact.log_partition``.
     """
-    return lambda energy, real, *_: (energy(real).mean() + exact.log_partition(energy, x), None)
+
+    def loss(energy, real, *_):
+        log_z = exact.log_partition(energy, x)
+        return ask(energy, real.clone()).mean() + log_z, None
+
+    return loss
 
 
 def contrast(negatives: Negatives, *, penalty: float = 0.0) -> Loss:
@@ -44,7 +49,7 @@ def contrast(negatives: Negatives, *, penalty: float = 0.0) -> Loss:
     def loss(energy, real, state, generator):
         fake, state = negatives(energy, real, state, generator)
         together = torch.cat([real, fake.detach()])
-        f, f_negative = energy(together).split([len(real), len(fake)])
+        f, f_negative = ask(energy, together).split([len(real), len(fake)])
         value = f.mean() - f_negative.mean()
         return value + penalty * (f.square().mean() + f_negative.square().mean()), state
 
@@ -61,7 +66,9 @@ def denoising(noise: float) -> Loss:
     def loss(energy, real, state, generator):
         epsilon = normal_like(real, generator)
         noisy = (real + noise * epsilon).requires_grad_()
-        (gradient,) = torch.autograd.grad(energy(noisy).sum(), noisy, create_graph=True)
+        (gradient,) = torch.autograd.grad(
+            ask(energy, noisy.clone()).sum(), noisy, create_graph=True
+        )
         return (noise * gradient - epsilon).square().sum(-1).mean() / 2, None
 
     return loss

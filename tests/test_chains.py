@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ import torch
 
 from cases import SAMPLERS, N, quadratic, seeded, starts
 from helpers.chains import step_sizes
+from helpers.densities import draw, energy_of
 from helpers.langevin import (
     DivergenceError,
     langevin_monte_carlo,
+    leimkuhler_matthews,
     mala,
 )
 
@@ -49,20 +52,20 @@ def test_a_constant_stands_for_every_step(constant) -> None:
 
 
 BAD = {
-    "zero": ({"step_size": 0}, ValueError, "step_size is 0 at step 0; it must be finite and pos"),
-    "negative": ({"step_size": -0.1}, ValueError, "step_size is -0.1 at step 0"),
-    "nan": ({"step_size": math.nan}, ValueError, "step_size is nan at step 0"),
-    "inf": ({"step_size": math.inf}, ValueError, "step_size is inf at step 0"),
-    "text": ({"step_size": "0.1"}, TypeError, "step_size is '0.1' at step 0; it must be"),
-    "digits": ({"step_size": "111"}, TypeError, "step_size is '111' at step 0; it must be"),
-    "none": ({"step_size": None}, TypeError, "step_size is None at step 0; it must be a positive"),
-    "matrix": ({"step_size": np.ones((3, 2))}, TypeError, "step_size is array"),
+    "zero": ({"step_size": 0}, ValueError, "step_size at step 0 is 0; it must be a finite"),
+    "negative": ({"step_size": -0.1}, ValueError, "step_size at step 0 is -0.1"),
+    "nan": ({"step_size": math.nan}, ValueError, "step_size at step 0 is nan"),
+    "inf": ({"step_size": math.inf}, ValueError, "step_size at step 0 is inf"),
+    "text": ({"step_size": "0.1"}, TypeError, "step_size at step 0 is '0.1'; it must be"),
+    "digits": ({"step_size": "111"}, TypeError, "step_size at step 0 is '111'; it must be"),
+    "none": ({"step_size": None}, TypeError, "step_size at step 0 is None; it must be a finite"),
+    "matrix": ({"step_size": np.ones((3, 2))}, TypeError, "step_size at step 0 is array"),
     "runs out": ({"step_size": [0.1] * 2}, ValueError, "step_size has 2 entries for n_steps = 3"),
     "empty": ({"step_size": []}, ValueError, "step_size has 0 entries for n_steps = 3"),
-    "later": ({"step_size": [0.1, 0.1, 0.0]}, ValueError, "step_size is 0.0 at step 2"),
-    "function": ({"step_size": lambda k: 0.2 - 0.1 * k}, ValueError, "step_size is 0.0 at step 2"),
-    "returns none": ({"step_size": lambda k: None}, TypeError, "step_size is None at step 0"),
-    "unused": ({"step_size": -1.0, "n_steps": 0}, ValueError, "step_size is -1.0 at step 0"),
+    "later": ({"step_size": [0.1, 0.1, 0.0]}, ValueError, "step_size at step 2 is 0.0"),
+    "function": ({"step_size": lambda k: 0.2 - 0.1 * k}, ValueError, "step_size at step 2 is 0.0"),
+    "returns none": ({"step_size": lambda k: None}, TypeError, "step_size at step 0 is None"),
+    "unused": ({"step_size": -1.0, "n_steps": 0}, ValueError, "step_size at step 0 is -1.0"),
     "-1 steps": ({"n_steps": -1}, ValueError, "n_steps is -1; it must be a whole number, 0 or"),
     "1.5 steps": ({"n_steps": 1.5}, TypeError, "n_steps is 1.5; it must be a whole number"),
     "True steps": ({"n_steps": True}, TypeError, "n_steps is True; it must be a whole number"),
@@ -81,6 +84,10 @@ BAD = {
     ),
     "scalar": ({"energy": lambda x: (x**2).sum()}, ValueError, "energy returned shape () for"),
     "float": ({"energy": lambda x: 1.0}, ValueError, "energy returned float for particles of"),
+    "generator": ({"generator": 0}, TypeError, "generator is 0; it must be a torch.Generator."),
+    "numpy's": ({"generator": np.random.default_rng(0)}, TypeError, "generator is Generator(PCG"),
+    "step True": ({"step_size": True}, TypeError, "step_size at step 0 is True; it must be"),
+    "step 1j": ({"step_size": 1j}, TypeError, "step_size at step 0 is 1j; it must be"),
     "detached": (
         {"energy": lambda x: (x.detach() ** 2).sum(-1)},
         ValueError,
@@ -164,3 +171,110 @@ def test_mala_refuses_moves_to_where_the_energy_is_no_number() -> None:
     assert (x > 0).all() and (x != x0).double().mean() > 0.5
     assert abs(x.mean() - 2) < 5 * math.sqrt(2 / N)
     assert abs(x.var() - 2) < 5 * math.sqrt(20 / N)
+
+
+@SAMPLERS
+@pytest.mark.parametrize(
+    "mean, sd, s",
+    [(1e8, 1e7, 1e13), (5e6, 1e6, 1e11), (-3e12, 1e11, 1e21), (1e9, 1.0, 0.3), (1e8, 3e7, 1e15)],
+)
+def test_a_target_in_any_unit_is_reached(sampler, mean, sd, s) -> None:
+    """N(10⁸, (10⁷)²) is as good as N(10, 1): there is nothing to say of it, and no wrong reason."""
+    x = sampler(quadratic(mean, sd), torch.zeros(400, 1, dtype=torch.float64), 400, s,
+                generator=seeded())  # fmt: skip
+    if sampler is not mala or mean < 40 * sd:  # MALA refuses the way in from too far out
+        assert abs(x.mean() - mean) < 5 * 1.2 * sd / 20
+
+
+@pytest.mark.parametrize("sampler", [langevin_monte_carlo, leimkuhler_matthews])
+@pytest.mark.parametrize("sign, said", [(1, "2/curvature of"), (-1, "no finite integral")])
+def test_divergence_is_noticed_in_any_unit(sampler, sign, said) -> None:
+    """With the same reason; in larger units no later, in smaller ones it first has to grow.
+
+    Each step takes f = x² to −2x at s = 1.5, and f = −x² to 2.5x at s = 0.75.
+    """
+    steps, s = [], 1.5 if sign > 0 else 0.75
+    for unit in (1.0, 1e9, 1e-9):
+        with pytest.raises(DivergenceError, match=said) as error:
+            x0, f = unit * starts(), partial(parabola, sign=sign, unit=unit)
+            sampler(f, x0, 2000, s * unit**2, generator=seeded())
+        steps.append(error.value.step)
+    assert steps[1] <= steps[0] <= steps[2] <= steps[0] + math.log(1e9, 2) + 2
+
+
+def parabola(x: torch.Tensor, sign: int, unit: float) -> torch.Tensor:
+    """Return ± (x/unit)²."""
+    return sign * ((x / unit) ** 2).sum(-1)
+
+
+def test_the_step_is_blamed_only_where_it_is_to_blame() -> None:
+    """Falling along −√(1 + x²), e^(−f) has no finite integral at any step size."""
+
+    def energy(x):
+        return -3e5 * (1 + x**2).sqrt().sum(-1)
+
+    with pytest.raises(DivergenceError, match=r"e\^\(-f\) may have no finite integral") as caught:
+        langevin_monte_carlo(energy, 3 + starts(), 100, 1.0, generator=seeded())
+    assert "must stay below" not in str(caught.value)
+
+
+@pytest.mark.parametrize("sampler", [langevin_monte_carlo, leimkuhler_matthews])
+def test_an_overflow_is_said_to_be_one(sampler) -> None:
+    """float16 ends at 65 504."""
+    x0 = torch.full((3, 1), 6e4, dtype=torch.float16)
+    with pytest.raises(DivergenceError, match=r"no number of torch.float16 is beyond 6.55e\+04"):
+        sampler(lambda x: -x.sum(-1), x0, 200, 100.0, generator=seeded())
+
+
+@SAMPLERS
+@pytest.mark.parametrize(
+    "dtype, place, s",
+    [(torch.float16, 2e4, 0.1), (torch.float32, 1e9, 0.5), (torch.float64, 1e18, 1)],
+)
+def test_a_step_that_would_be_rounded_away_is_refused(sampler, dtype, place, s) -> None:
+    """Numbers near 20 000 are 16 apart in float16; where a particle can move, nothing is said."""
+    x0 = torch.tensor([[1.0], [place]], dtype=dtype)
+    said = rf"^x0 is a tensor of {dtype}, in which particle 1 cannot move from .* with s = {s:.3g};"
+    with pytest.raises(ValueError, match=said):
+        sampler(lambda x: 0.1 * (x - place).abs().sum(-1), x0, 5, s, generator=seeded())
+    sampler(lambda x: 0.1 * (x - place).abs().sum(-1), x0[:1], 5, s, generator=seeded())
+
+
+WALLS = {
+    "NaN": (lambda x: torch.where(x.detach() > 0, x, 0 * x + math.nan).sum(-1), "nan"),
+    "inf": (lambda x: torch.where(x > 0, x, math.inf).sum(-1), "inf"),
+    "-inf": (lambda x: torch.where(x > 0, x, -math.inf).sum(-1), "-inf"),
+}
+
+
+@SAMPLERS
+@pytest.mark.parametrize("energy, value", WALLS.values(), ids=WALLS)
+def test_a_start_without_an_energy_is_refused(sampler, energy, value) -> None:
+    """Such a particle would never move, or move as if it had one."""
+    x0 = torch.tensor([[9.0], [-4.0]], dtype=torch.float64)
+    said = (
+        rf"step 1: particle 1 is at \[-4.0\], where the energy has (the value|gradient) \[?{value}"
+    )
+    with pytest.raises(DivergenceError, match=said):
+        sampler(energy, x0, 5, 0.1, generator=seeded())
+
+
+def test_a_support_that_ends_is_for_mala() -> None:
+    """It stays inside, and is the exponential law; a plain step that has left is reported."""
+    energy = energy_of(torch.distributions.Exponential(1.0))
+    x0 = draw(torch.distributions.Exponential(1.0), N, generator=seeded(1))
+    x = mala(energy, x0, 20, 0.1, generator=seeded(2))
+    assert (x > 0).all() and abs(x.mean() - 1) < 5 / math.sqrt(N)
+    for plain in (langevin_monte_carlo, leimkuhler_matthews):
+        with pytest.raises(DivergenceError, match=r"the value inf, where no plain step may end\.$"):
+            plain(energy, x0, 20, 0.1, generator=seeded(2))
+
+
+def test_an_infinite_density_is_no_place_to_stay() -> None:
+    """−∞ would be accepted, and never left."""
+
+    def energy(x):
+        return torch.where(x.abs() < 0.1, -math.inf, x**2).sum(-1)
+
+    with pytest.raises(DivergenceError, match="where the energy has the value -inf"):
+        mala(energy, 1 + starts(50).abs(), 50, 0.3, generator=seeded())

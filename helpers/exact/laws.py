@@ -14,8 +14,17 @@ from torch import Tensor
 from torch.special import ndtr
 
 from helpers.chains import StepSize, step_sizes
+from helpers.checks import number
 from helpers.densities import Energy
-from helpers.exact.line import GridError, check_spacing, density, log_density, outside
+from helpers.exact.line import (
+    GridError,
+    check_grid,
+    check_spacing,
+    density,
+    energies,
+    log_density,
+    outside,
+)
 from helpers.langevin import energy_and_gradient
 
 _Kernel = Callable[[Energy, Tensor, float], Tensor]
@@ -30,10 +39,11 @@ _TINY = -700.0
 
 def uniform_law(low: float, high: float, x: Tensor) -> Tensor:
     """Return the log-density of U(low, high): to each point the part of its cell that is inside."""
-    half = (x[1] - x[0]) / 2
+    check_grid(x)
+    low, high, half = number(low, "low"), number(high, "high"), (x[1] - x[0]) / 2
     if not x[0] <= low < high <= x[-1]:
         raise ValueError(
-            f"low, high are {low}, {high}; they must be low < high, both on the grid x ="
+            f"low, high are {low:g}, {high:g}; they must be low < high, both on the grid x ="
             f" [{x[0]:.4g}, {x[-1]:.4g}]."
         )
     above, below = torch.clamp(x + half, max=x[-1]), torch.clamp(x - half, min=x[0])
@@ -43,6 +53,8 @@ def uniform_law(low: float, high: float, x: Tensor) -> Tensor:
 
 def gaussian_kernel(mean: Tensor, variance: float, x: Tensor) -> Tensor:
     """Return the kernel of a step from x_i to N(mean_i, variance), for means of shape (m,)."""
+    check_grid(x)
+    variance = number(variance, "variance", 0, above=True)
     return _log_gaussian(mean, variance, x).clamp_(min=_TINY).exp_().mul_(x[1] - x[0])
 
 
@@ -54,8 +66,18 @@ def _log_gaussian(mean: Tensor, variance: float, x: Tensor) -> Tensor:
 
 def langevin_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
     """Return the kernel of a plain Langevin step of size s: from x_i to N(x_i − s f'(x_i), 2s)."""
+    f, gradient = _slopes(energy, x, s)
+    kernel = gaussian_kernel(x - s * gradient, 2 * s, x)
+    kernel[f == math.inf] = 0
+    return kernel
+
+
+def _slopes(energy: Energy, x: Tensor, s: float) -> tuple[Tensor, Tensor]:
+    """Return f and f' on the grid, for steps of size s; where f is +∞, f' is 0."""
+    number(s, "s", 0, above=True)
+    f = energies(energy, x)
     _, gradient = energy_and_gradient(energy, x.unsqueeze(-1))
-    return gaussian_kernel(x - s * gradient.squeeze(-1), 2 * s, x)
+    return f.detach(), gradient.squeeze(-1).masked_fill(f == math.inf, 0)
 
 
 def mala_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
@@ -71,11 +93,11 @@ def mala_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
     Raises:
         GridError: if the grid is too coarse for e^{−f}.
     """
-    h = (x[1] - x[0]).item()
-    f, gradient = energy_and_gradient(energy, x.unsqueeze(-1))
+    f, gradient = _slopes(energy, x, s)
+    h, outside_support = (x[1] - x[0]).item(), f == math.inf
     log_p = log_density(lambda _: f, x, restricted=True)
     check_spacing(log_p, x, 1e-4)
-    mean, sd = x - s * gradient.squeeze(-1), math.sqrt(2 * s)
+    mean, sd = x - s * gradient, math.sqrt(2 * s)
     log_q = _log_gaussian(mean, 2 * s, x)
     held = ndtr((x[-1] + h / 2 - mean) / sd) - ndtr((x[0] - h / 2 - mean) / sd)
     beyond = sum(outside(log_p, x)) / math.sqrt(4 * math.pi * s)
@@ -83,9 +105,11 @@ def mala_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
     coarse = 2 * math.exp(-((2 * math.pi * sd / h) ** 2) / 2)
     lost = torch.minimum(1 - held, escaped) + coarse
 
+    f = f.masked_fill(outside_support, f[~outside_support].max() + 1e4)
     log_flow = log_q.sub_(f[:, None])
     moves = torch.minimum(log_flow, log_flow.T).add_(f[:, None]).clamp_(min=_TINY).exp_().mul_(h)
     moves.diagonal().add_((1 - moves.sum(1) - lost).clamp(min=0))
+    moves[outside_support] = 0
     return moves
 
 
@@ -100,8 +124,8 @@ def leimkuhler_matthews_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
     Raises:
         ValueError: if 2x − s f'(x) does not increase on the grid: it does if s f'' < 2.
     """
-    _, gradient = energy_and_gradient(energy, x.unsqueeze(-1))
-    reach = 2 * x - s * gradient.squeeze(-1)
+    _, gradient = _slopes(energy, x, s)
+    reach = 2 * x - s * gradient
     if not (reach.diff() > 0).all():
         raise ValueError(f"s is {s}; it must stay below 2/curvature of the energy on the grid.")
     root = CubicSpline(reach, x)
@@ -118,6 +142,7 @@ def gaussian_moments(
 
     With μ = centre, σ = sd and a = s/σ²: m ← μ + (1 − a)(m − μ) and v ← (1 − a)² v + 2s.
     """
+    sd = number(sd, "sd", 0, above=True)
     yield mean, variance
     for s in steps:
         keep = 1 - s / sd**2

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from helpers.checks import generator_for, number, whole
 from helpers.data import as_samples
-from helpers.densities import Energy
+from helpers.densities import Energy, ask, watched
 from helpers.langevin import energy_and_gradient
 
 _CUT_OFF = 1e-9
@@ -29,9 +30,35 @@ class GridError(ValueError):
 
 def grid(low: float, high: float, n: int = 2001) -> Tensor:
     """Return n evenly spaced points from low to high, shape (n,), float64."""
-    if not (math.isfinite(low) and math.isfinite(high) and low < high and n >= 3):
-        raise ValueError(f"low, high, n are {low}, {high}, {n}; they must be low < high, n ≥ 3.")
+    low, high, n = number(low, "low"), number(high, "high"), whole(n, "n", 3)
+    if not low < high:
+        raise ValueError(f"low, high are {low:g}, {high:g}; they must be low < high.")
     return torch.linspace(low, high, n, dtype=torch.float64)
+
+
+def check_grid(x: Tensor) -> None:
+    """Raise unless x is a grid."""
+    if not (isinstance(x, Tensor) and x.ndim == 1 and len(x) > 2 and x.is_floating_point()):
+        came = f"a tensor of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"x is {came}; it must be a grid (m,), as exact.grid makes it.")
+    least, most = (gap.item() for gap in x.diff().aminmax())
+    if not 0 < least <= most <= 1.001 * least:
+        raise ValueError(
+            f"x has spacings from {least:.3g} to {most:.3g}; it must be a grid, evenly spaced and"
+            " ascending, as exact.grid makes it."
+        )
+
+
+def energies(energy: Energy, x: Tensor) -> Tensor:
+    """Return f on the grid, (m,), where it may be +∞; what it may be besides is a number."""
+    check_grid(x)
+    with watched():
+        f = ask(energy, x.unsqueeze(-1).clone())
+    if not math.isfinite(f.min().item()):
+        bad = (f > -math.inf).logical_not().nonzero().flatten().tolist()
+        came = f"{f[bad[0]].item()} at x = {x[bad[0]]:.4g}" if bad else "inf on the whole grid"
+        raise ValueError(f"energy is {came}; it must be a number, or inf where the density is 0.")
+    return f
 
 
 def integrate(values: Tensor, x: Tensor) -> Tensor:
@@ -49,27 +76,27 @@ def log_partition(energy: Energy, x: Tensor, *, restricted: bool = False) -> Ten
 
     Raises:
         ValueError: if the grid cuts off more than ``_CUT_OFF`` of the mass that it sees or is far
-            too coarse for it, unless restricted, or the energy returns another shape.
+            too coarse for it, unless restricted, or the energy is none (see ``densities.ask``).
     """
-    log_p = -energy(x.unsqueeze(-1))
-    if log_p.shape != x.shape:
-        raise ValueError(
-            f"energy returned shape {tuple(log_p.shape)} for a grid of shape {(len(x), 1)}; it must"
-            f" return a tensor of shape ({len(x)},)."
-        )
+    return _log_partition(energies(energy, x), x, restricted)
+
+
+def _log_partition(f: Tensor, x: Tensor, restricted: bool) -> Tensor:
+    """Return log Z of the energies f on the grid; otherwise as ``log_partition``."""
     weights = torch.full_like(x, (x[1] - x[0]).item())
     weights[[0, -1]] /= 2
-    log_z = torch.logsumexp(log_p + weights.log(), 0)
+    log_z = torch.logsumexp(-f + weights.log(), 0)
     if not restricted:
-        _check_tails((log_p - log_z).detach(), x)
-        check_spacing((log_p - log_z).detach(), x, 0.05)
+        _check_tails((-f - log_z).detach(), x)
+        check_spacing((-f - log_z).detach(), x, 0.05)
     return log_z
 
 
 def log_density(energy: Energy, x: Tensor, *, restricted: bool = False) -> Tensor:
     """Return log p_θ = −f − log Z on the grid; arguments and errors as in ``log_partition``."""
     with torch.no_grad():
-        return -energy(x.unsqueeze(-1)) - log_partition(energy, x, restricted=restricted)
+        f = energies(energy, x)
+        return -f - _log_partition(f, x, restricted)
 
 
 def outer_slopes(energy: Energy, *, far: float = 1e4) -> tuple[float, float]:
@@ -78,7 +105,10 @@ def outer_slopes(energy: Energy, *, far: float = 1e4) -> tuple[float, float]:
     Units: energy per unit of x. Where f is linear beyond ±far, as a LeakyReLU network is, Z < ∞
     if and only if both are positive; for other tails the two numbers decide nothing.
     """
-    _, slope = energy_and_gradient(energy, torch.tensor([[-far], [far]], dtype=torch.float64))
+    far = number(far, "far", 0, above=True)
+    with watched():
+        ends = torch.tensor([[-far], [far]], dtype=torch.float64)
+        _, slope = energy_and_gradient(energy, ends)
     return -slope[0].item(), slope[1].item()
 
 
@@ -91,8 +121,18 @@ def moments(log_p: Tensor, x: Tensor) -> tuple[float, float]:
 
 def nll(samples: Tensor, energy: Energy, x: Tensor) -> float:
     """Return −(1/N) Σ log p_θ(x_i) of samples (N, 1) in nats: the mean energy plus log Z."""
+    samples = _column(samples)
     with torch.no_grad():
-        return (energy(samples).mean() + log_partition(energy, x)).item()
+        log_z = log_partition(energy, x)
+        return (ask(energy, samples).mean() + log_z).item()
+
+
+def _column(samples: np.ndarray | Tensor) -> Tensor:
+    """Return samples in one dimension as a new tensor (n, 1), or say what is wrong with them."""
+    samples = as_samples(samples, varied=False)
+    if samples.shape[1] != 1:
+        raise ValueError(f"samples has shape {tuple(samples.shape)}; it must be (n,) or (n, 1).")
+    return samples
 
 
 def kl(log_p: Tensor, log_q: Tensor, x: Tensor) -> float:
@@ -102,14 +142,14 @@ def kl(log_p: Tensor, log_q: Tensor, x: Tensor) -> float:
         ValueError: if one of them is not the log-density of a law that the grid holds, or the
             grid cuts off more than ``_CUT_OFF`` of p.
     """
-    _check_tails(log_p, x)
+    _check_held(log_p, x)
     p, _ = density(log_p, x), density(log_q, x)
     return integrate(torch.where(p == 0, 0.0, p * (log_p - log_q)), x).item()
 
 
 def cdf(log_p: Tensor, x: Tensor) -> Tensor:
     """Return the distribution functions of laws (…, m) on the grid, scaled to end at 1."""
-    mass = torch.cumulative_trapezoid(density(log_p, x), x)
+    mass = torch.cumulative_trapezoid(density(log_p, x, many=True), x)
     return torch.cat([torch.zeros_like(mass[..., :1]), mass / mass[..., -1:]], -1)
 
 
@@ -124,11 +164,9 @@ def w1(samples: np.ndarray | Tensor, log_p: Tensor, x: Tensor) -> float:
     Raises:
         ValueError: if the grid cuts off mass of the law, or samples are not as above.
     """
-    _check_tails(log_p, x)
-    samples = as_samples(samples)
-    if samples.shape[1] != 1:
-        raise ValueError(f"samples has shape {tuple(samples.shape)}; it must be (n,) or (n, 1).")
-    return w1_of_rows(samples.T, log_p, x).item()
+    _check_held(log_p, x)
+    density(log_p, x)
+    return w1_of_rows(_column(samples).T, log_p, x).item()
 
 
 def w1_of_rows(samples: Tensor, log_p: Tensor, x: Tensor) -> Tensor:
@@ -152,6 +190,8 @@ def w1_of_laws(log_p: Tensor, log_q: Tensor, x: Tensor) -> Tensor:
 
 def perfect_draws(log_p: Tensor, x: Tensor, n: int, *, generator: torch.Generator) -> Tensor:
     """Draw n samples of shape (n, 1) from the law on the grid, by its inverse CDF."""
+    density(log_p, x)
+    n, generator = whole(n, "n", 1), generator_for(generator)
     u = torch.rand(n, generator=generator, dtype=torch.float64)
     draws = np.interp(u.numpy(), cdf(log_p, x).numpy(), x.numpy())
     return torch.from_numpy(draws).unsqueeze(-1)
@@ -161,21 +201,22 @@ def w1_floor(
     log_p: Tensor, x: Tensor, n: int, *, generator: torch.Generator, repeats: int = 100
 ) -> Tensor:
     """Return W₁ of n perfect draws to their own law, ``repeats`` times, sorted, (repeats,)."""
-    values = [w1(perfect_draws(log_p, x, n, generator=generator), log_p, x) for _ in range(repeats)]
+    times = range(whole(repeats, "repeats", 1))
+    values = [w1(perfect_draws(log_p, x, n, generator=generator), log_p, x) for _ in times]
     return torch.tensor(values, dtype=torch.float64).sort().values
 
 
 def mean_w1(log_p: Tensor, x: Tensor, n: int) -> float:
     """Return √(2/πn) ∫ √(F(1 − F)) dx, which the mean W₁ of n perfect draws approaches."""
-    F = cdf(log_p, x)
+    density(log_p, x)
+    F, n = cdf(log_p, x), whole(n, "n", 1)
     root = integrate((F * (1 - F)).clamp(min=0).sqrt(), x)
     return math.sqrt(2 / (math.pi * n)) * root.item()
 
 
-def density(log_p: Tensor, x: Tensor) -> Tensor:
-    """Return the densities of laws (…, m) on the grid, or say that they are none."""
-    if log_p.shape[-1:] != x.shape:
-        raise ValueError(f"a log-density has shape {tuple(log_p.shape)}; it must be (…, {len(x)}).")
+def density(log_p: Tensor, x: Tensor, *, many: bool = False) -> Tensor:
+    """Return the density of a law (m,) on the grid, or of many (…, m), or say that it is none."""
+    _check_shape(log_p, x, many)
     p = log_p.exp()
     mass = integrate(p, x)
     if not ((mass - 1).abs() <= _SLACK).all():
@@ -184,7 +225,22 @@ def density(log_p: Tensor, x: Tensor) -> Tensor:
             f"a log-density integrates to {wrong:.6g} on x = [{x[0]:.4g}, {x[-1]:.4g}]; it must be"
             " the logarithm of a density, normalised, on a grid that holds it and is fine enough."
         )
+    top = log_p.argmax().item() if log_p.ndim == 1 else 0
+    bends = log_p[top - 2 : top + 3].diff(n=2) if top > 1 else ()
+    if (
+        len(bends) == 3 and (bends < -2.4).all()
+    ):  # a smooth peak under 0.65 h: an atom has no slopes
+        raise GridError(f"x has a spacing of {x[1] - x[0]:.3g}, too coarse for the density.")
     return p
+
+
+def _check_shape(log_p: Tensor, x: Tensor, many: bool) -> None:
+    """Raise unless x is a grid and log_p a tensor of shape (m,), or of (…, m)."""
+    check_grid(x)
+    shape = tuple(log_p.shape) if isinstance(log_p, Tensor) else type(log_p).__name__
+    if shape != tuple(x.shape) and not (many and shape[-1:] == tuple(x.shape)):
+        allowed = f"(…, {len(x)})" if many else f"({len(x)},)"
+        raise ValueError(f"a log-density has shape {shape}; it must be {allowed}.")
 
 
 def check_spacing(log_p: Tensor, x: Tensor, most: float) -> None:
@@ -204,6 +260,13 @@ def outside(log_p: Tensor, x: Tensor) -> tuple[float, float]:
         beyond = math.exp(end) / slope if slope > 0 else math.inf
         tails.append(0.0 if end == -math.inf else beyond)
     return tails[0], tails[1]
+
+
+def _check_held(log_p: Tensor, x: Tensor) -> None:
+    """As ``_check_tails``; but nothing lies outside of a law whose mass on the grid is 1."""
+    _check_shape(log_p, x, False)
+    if not abs(integrate(log_p.exp(), x).item() - 1) <= _CUT_OFF:
+        _check_tails(log_p, x)
 
 
 def _check_tails(log_p: Tensor, x: Tensor) -> None:
