@@ -1,12 +1,13 @@
 """The recipe of the blog post "Energy-Based Models + LMC", as published, and only that."""
 
-from collections.abc import Callable
+import math
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from helpers.checks import seeded
+from helpers.chains import DivergenceError, StepSize, step_sizes
+from helpers.checks import number, seeded, whole
 from helpers.data import as_samples
 from helpers.densities import Energy
 from helpers.energy import linear
@@ -21,7 +22,7 @@ def fit_energy_as_published(
     seed: int = 0,
     epochs: int = 30,
     penalty: float = 0.2,
-    step_size: Callable[[int], float] = lambda k: 1 / (k + 1),
+    step_size: StepSize = lambda k: 1 / (k + 1),
     zero_grad: bool = False,
     show_progress: bool = True,
 ) -> tuple[Energy, list[float]]:
@@ -37,16 +38,21 @@ def fit_energy_as_published(
         seed: of the weights, the batches and the chains.
         epochs: passes through the samples.
         penalty: α in α · mean(f(real)² + f(fake)²).
-        step_size: s of Langevin step k = 0 … 14.
+        step_size: s of Langevin step k = 0 … 14, as for the samplers.
         zero_grad: forget the last update's gradient, which the article does not.
         show_progress: show a progress bar.
 
     Returns:
         The energy, a module from (n, 1) to (n,), and each epoch's mean loss, penalty and all.
+
+    Raises:
+        DivergenceError: if the loss is not finite; its ``step`` is the epoch.
     """
     samples = as_samples(samples)
     if samples.shape[1] != 1:
         raise ValueError(f"samples has shape {tuple(samples.shape)}; it must be (n,) or (n, 1).")
+    epochs, penalty = whole(epochs, "epochs", 1), number(penalty, "penalty", 0)
+    steps = list(step_sizes(step_size, 15))
     generator = seeded(seed)
     model = _article_net(generator)
     optimiser = torch.optim.Adam(model.parameters(), lr=0.001)
@@ -57,11 +63,11 @@ def fit_energy_as_published(
         total = 0.0
         for real in samples[order].split(128):
             fake = 15 * torch.rand(real.shape, generator=generator, dtype=real.dtype)
-            for k in range(15):
+            for s in steps:
                 fake.requires_grad_()
                 (gradient,) = torch.autograd.grad(model(fake).sum(), fake)
                 noise = normal_like(fake, generator)
-                fake = euler_maruyama(fake.detach(), gradient, step_size(k), noise)
+                fake = euler_maruyama(fake.detach(), gradient, s, noise)
             if zero_grad:
                 optimiser.zero_grad()
             f_real, f_fake = model(real), model(fake)
@@ -70,6 +76,11 @@ def fit_energy_as_published(
             nn.utils.clip_grad_norm_(model.parameters(), max_norm=1)
             optimiser.step()
             total += loss.item() * len(real)
+        if not math.isfinite(total):
+            why = (
+                f"the loss is {total} in epoch {len(losses) + 1}; smaller steps may keep it finite."
+            )
+            raise DivergenceError(why, len(losses) + 1)
         losses.append(total / len(samples))
     return model.requires_grad_(False), losses
 

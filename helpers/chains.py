@@ -53,16 +53,23 @@ def _positive(s: float, k: int) -> float:
 
 
 def check_arguments(
-    x0: Tensor, n_steps: int, step_size: StepSize, generator: torch.Generator | None
+    x0: Tensor,
+    n_steps: int,
+    step_size: StepSize,
+    generator: torch.Generator | None,
+    *,
+    name: str = "x0",
 ) -> tuple[Iterable[float], Tensor, torch.Generator]:
     """Check a sampler's arguments; return the step sizes, a detached x0 and a generator."""
     if not isinstance(x0, Tensor) or not x0.is_floating_point():
         came = f"a tensor of {x0.dtype}" if isinstance(x0, Tensor) else type(x0).__name__
-        raise TypeError(f"x0 is {came}; it must be a floating-point tensor of shape (n, d).")
+        raise TypeError(f"{name} is {came}; it must be a floating-point tensor of shape (n, d).")
     if x0.ndim != 2 or x0.numel() == 0:
-        raise ValueError(f"x0 has shape {tuple(x0.shape)}; it must be (n, d), none of them 0.")
+        raise ValueError(f"{name} has shape {tuple(x0.shape)}; it must be (n, d), none of them 0.")
     if not x0.isfinite().all():
-        raise ValueError("x0 holds NaN or infinity; every particle must start at a finite place.")
+        raise ValueError(
+            f"{name} holds NaN or infinity; every particle must start at a finite place."
+        )
     generator = generator_for(generator, x0.device, fresh=True)
     return step_sizes(step_size, n_steps), x0.detach().clone(), generator
 

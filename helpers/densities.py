@@ -34,10 +34,10 @@ def ask(energy: Energy, x: Tensor, n: int | None = None) -> Tensor:
     try:
         f = energy(x)
     except RuntimeError as error:
-        if any(word in str(error) for word in ("dtype", "scalar type", "same device")):
+        if any(word in str(error) for word in ("dtype", "scalar type", "same device", "shapes")):
             raise TypeError(
-                f"energy cannot take particles of {x.dtype} on {x.device}"
-                f" ({str(error).splitlines()[0]}); its tensors must be of that kind, too."
+                f"energy cannot take particles of shape {tuple(x.shape)}, {x.dtype}, on {x.device},"
+                f" as its own tensors are of another kind ({str(error).splitlines()[0]})."
             ) from error
         raise
     if not isinstance(f, Tensor) or f.shape != x.shape[:1] or not f.is_floating_point():

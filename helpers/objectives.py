@@ -9,11 +9,13 @@ differ in one argument, and nothing is remembered outside the loop that trains.
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from helpers import exact
-from helpers.checks import number
+from helpers.chains import check_arguments, step_sizes
+from helpers.checks import generator_for, number, whole
 from helpers.densities import Energy, ask, uniform
 from helpers.langevin import StepSize, langevin_monte_carlo, normal_like
 
@@ -48,6 +50,10 @@ def contrast(negatives: Negatives, *, penalty: float = 0.0) -> Loss:
 
     def loss(energy, real, state, generator):
         fake, state = negatives(energy, real, state, generator)
+        if fake.shape[1:] != real.shape[1:]:
+            raise ValueError(
+                f"negatives have shape {tuple(fake.shape)}; it must be (m, {real.shape[-1]})."
+            )
         together = torch.cat([real, fake.detach()])
         f, f_negative = ask(energy, together).split([len(real), len(fake)])
         value = f.mean() - f_negative.mean()
@@ -64,7 +70,7 @@ def denoising(noise: float) -> Loss:
     noise = number(noise, "noise", 0, above=True)
 
     def loss(energy, real, state, generator):
-        epsilon = normal_like(real, generator)
+        epsilon = normal_like(real, generator_for(generator, real.device))
         noisy = (real + noise * epsilon).requires_grad_()
         (gradient,) = torch.autograd.grad(
             ask(energy, noisy.clone()).sum(), noisy, create_graph=True
@@ -78,6 +84,7 @@ def from_data(
     n_steps: int, step_size: StepSize, *, sampler: Callable[..., Tensor] = langevin_monte_carlo
 ) -> Negatives:
     """Return CD-k: chains of k = n_steps steps that start at the batch itself (Hinton 2002)."""
+    _check_chains(n_steps, step_size, sampler)
     return lambda energy, real, state, generator: (
         sampler(energy, real, n_steps, step_size, generator=generator),
         None,
@@ -96,6 +103,8 @@ def from_noise(
 
     One dimension (Nijkamp, Hill, Zhu & Wu 2019); a batch of another shape raises a ValueError.
     """
+    _check_chains(n_steps, step_size, sampler)
+    _check_box((low, high), "low, high")
 
     def negatives(energy, real, state, generator):
         if real.ndim != 2 or real.shape[1] != 1:
@@ -131,17 +140,35 @@ def persistent(
     restarts = number(restarts, "restarts", 0, 1)
     if restarts and box is None:
         raise ValueError(f"box is None; restarts = {restarts} needs an interval (low, high).")
+    _check_chains(n_steps, step_size, sampler)
+    _, start, _ = check_arguments(chains, n_steps, step_size, None, name="chains")
+    if box is not None:
+        _check_box(box, "box")
     if restarts and chains.shape[1] != 1:
         raise ValueError(f"chains has shape {tuple(chains.shape)}; restarts need (m, 1).")
-    start = chains.detach().clone()
 
     def negatives(energy, real, state, generator):
         x = start if state is None else state
         if restarts:
             fresh = uniform(*box, len(x), generator=generator)
             again = torch.rand(len(x), 1, generator=generator, dtype=x.dtype) < restarts
-            x = torch.where(again, fresh, x)
+            x = torch.where(again, fresh.to(x.dtype), x)
         x = sampler(energy, x, n_steps, step_size, generator=generator)
         return x, x
 
     return negatives
+
+
+def _check_chains(n_steps: int, step_size: StepSize, sampler: Callable[..., Tensor]) -> None:
+    """Raise unless chains can make so many steps, at least one, by the sampler."""
+    step_sizes(step_size, whole(n_steps, "n_steps", 1))
+    if not callable(sampler):
+        raise TypeError(
+            f"sampler is {sampler!r}; it must be a function such as helpers.langevin's."
+        )
+
+
+def _check_box(box: tuple[float, float], name: str) -> None:
+    """Raise unless a box is an interval (low, high)."""
+    if np.shape(box) != (2,) or not number(box[0], name) < number(box[1], name):
+        raise ValueError(f"{name} is {box!r}; it must be two numbers, low < high.")

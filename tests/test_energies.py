@@ -201,10 +201,13 @@ def test_every_particle_may_have_a_target_of_its_own(sampler) -> None:
 # --- what an energy cannot take, and what it returns ------------------------------------------
 
 
-def test_another_dtype_is_named() -> None:
-    """A float32 network is not given float64 particles with torch's words alone."""
-    said = r"^energy cannot take particles of torch\.float64 on cpu \("
-    for call in every_use(net(nn.SiLU()).float()):
+@pytest.mark.parametrize(
+    "energy", [net(nn.SiLU()).float(), nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)).double()]
+)
+def test_another_kind_of_particles_is_named(energy) -> None:
+    """A float32 network, or one of two inputs, is not left to torch's words alone."""
+    said = r"^energy cannot take particles of shape \(\d+, 1\), torch\.float64, on cpu, as its own"
+    for call in every_use(energy):
         with pytest.raises(TypeError, match=said):
             call()
 
