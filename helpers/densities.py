@@ -28,9 +28,7 @@ def ask(energy: Energy, x: Tensor, n: int | None = None) -> Tensor:
         TypeError, ValueError: if it returns another shape or no real numbers, or cannot take x.
     """
     if not callable(energy):
-        raise TypeError(
-            f"energy is {energy!r}; it must be a function of particles of shape (n, d)."
-        )
+        raise TypeError(f"energy is {energy!r}; it must be a function of particles (n, d).")
     try:
         f = energy(x)
     except RuntimeError as error:
@@ -53,18 +51,11 @@ def ask(energy: Energy, x: Tensor, n: int | None = None) -> Tensor:
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Raise if an energy, asked for within, is none of x alone.
-
-    That is, if it moves the global random state, or a layer in train mode draws random numbers or
-    mixes particles.
-    """
+    """Raise if an energy, asked for within, draws random numbers or mixes particles in a layer."""
 
     def refuse(layer: nn.Module, _: tuple) -> None:
-        if layer.training and isinstance(layer, _TRAINED_OTHERWISE):
-            raise ValueError(
-                f"energy is in train mode, where {layer} makes it no function of each particle"
-                " alone; it must be in the mode that its .eval() sets."
-            )
+        if layer.training and isinstance(layer, _BatchNorm | _DropoutNd | nn.RReLU):
+            raise ValueError(f"energy is in train mode, with {layer}; it must be in .eval() mode.")
 
     before, hook = torch.get_rng_state(), register_module_forward_pre_hook(refuse)
     try:
@@ -74,9 +65,6 @@ def watched() -> Iterator[None]:
     if not torch.equal(before, torch.get_rng_state()):
         torch.set_rng_state(before)
         raise ValueError("energy drew random numbers; it must be a function of x alone.")
-
-
-_TRAINED_OTHERWISE = (_BatchNorm, _DropoutNd, nn.RReLU)
 
 
 def gaussian(mean: float, sd: float) -> Normal:

@@ -141,7 +141,7 @@ def test_a_network_in_train_mode_is_refused(layer, wrap) -> None:
     energy = wrap(net(layer))
     before = torch.get_rng_state()
     for call in every_use(energy):
-        with pytest.raises(ValueError, match=r"^energy is in train mode, where \w+\(.*\.eval\(\)"):
+        with pytest.raises(ValueError, match=r"^energy is in train mode, with \w+\(.*\.eval\(\)"):
             call()
     assert torch.equal(before, torch.get_rng_state())
 

@@ -78,25 +78,25 @@ def log_partition(energy: Energy, x: Tensor, *, restricted: bool = False) -> Ten
         ValueError: if the grid cuts off more than ``_CUT_OFF`` of the mass that it sees or is far
             too coarse for it, unless restricted, or the energy is none (see ``densities.ask``).
     """
-    return _log_partition(energies(energy, x), x, restricted)
+    return _normalised(energy, x, restricted)[1]
 
 
-def _log_partition(f: Tensor, x: Tensor, restricted: bool) -> Tensor:
-    """Return log Z of the energies f on the grid; otherwise as ``log_partition``."""
-    weights = torch.full_like(x, (x[1] - x[0]).item())
+def _normalised(energy: Energy, x: Tensor, restricted: bool) -> tuple[Tensor, Tensor]:
+    """Return log p_θ on the grid and log Z; otherwise as ``log_partition``."""
+    f, weights = energies(energy, x), torch.full_like(x, (x[1] - x[0]).item())
     weights[[0, -1]] /= 2
     log_z = torch.logsumexp(-f + weights.log(), 0)
+    log_p = (-f - log_z).detach()
     if not restricted:
-        _check_tails((-f - log_z).detach(), x)
-        check_spacing((-f - log_z).detach(), x, 0.05)
-    return log_z
+        _check_tails(log_p, x)
+        check_spacing(log_p, x, 0.05)
+    return log_p, log_z
 
 
 def log_density(energy: Energy, x: Tensor, *, restricted: bool = False) -> Tensor:
     """Return log p_θ = −f − log Z on the grid; arguments and errors as in ``log_partition``."""
     with torch.no_grad():
-        f = energies(energy, x)
-        return -f - _log_partition(f, x, restricted)
+        return _normalised(energy, x, restricted)[0]
 
 
 def outer_slopes(energy: Energy, *, far: float = 1e4) -> tuple[float, float]:
@@ -115,6 +115,7 @@ def outer_slopes(energy: Energy, *, far: float = 1e4) -> tuple[float, float]:
 def moments(log_p: Tensor, x: Tensor) -> tuple[float, float]:
     """Return the mean and the standard deviation of a law on the grid."""
     p = density(log_p, x)
+    _check_peak(log_p, x)
     mean = integrate(p * x, x)
     return mean.item(), integrate(p * (x - mean) ** 2, x).sqrt().item()
 
@@ -150,6 +151,7 @@ def kl(log_p: Tensor, log_q: Tensor, x: Tensor) -> float:
 def cdf(log_p: Tensor, x: Tensor) -> Tensor:
     """Return the distribution functions of laws (…, m) on the grid, scaled to end at 1."""
     mass = torch.cumulative_trapezoid(density(log_p, x, many=True), x)
+    _check_peak(log_p, x)
     return torch.cat([torch.zeros_like(mass[..., :1]), mass / mass[..., -1:]], -1)
 
 
@@ -165,7 +167,6 @@ def w1(samples: np.ndarray | Tensor, log_p: Tensor, x: Tensor) -> float:
         ValueError: if the grid cuts off mass of the law, or samples are not as above.
     """
     _check_held(log_p, x)
-    density(log_p, x)
     return w1_of_rows(_column(samples).T, log_p, x).item()
 
 
@@ -190,7 +191,7 @@ def w1_of_laws(log_p: Tensor, log_q: Tensor, x: Tensor) -> Tensor:
 
 def perfect_draws(log_p: Tensor, x: Tensor, n: int, *, generator: torch.Generator) -> Tensor:
     """Draw n samples of shape (n, 1) from the law on the grid, by its inverse CDF."""
-    density(log_p, x)
+    _check_shape(log_p, x)
     n, generator = whole(n, "n", 1), generator_for(generator)
     u = torch.rand(n, generator=generator, dtype=torch.float64)
     draws = np.interp(u.numpy(), cdf(log_p, x).numpy(), x.numpy())
@@ -208,7 +209,7 @@ def w1_floor(
 
 def mean_w1(log_p: Tensor, x: Tensor, n: int) -> float:
     """Return √(2/πn) ∫ √(F(1 − F)) dx, which the mean W₁ of n perfect draws approaches."""
-    density(log_p, x)
+    _check_shape(log_p, x)
     F, n = cdf(log_p, x), whole(n, "n", 1)
     root = integrate((F * (1 - F)).clamp(min=0).sqrt(), x)
     return math.sqrt(2 / (math.pi * n)) * root.item()
@@ -225,22 +226,24 @@ def density(log_p: Tensor, x: Tensor, *, many: bool = False) -> Tensor:
             f"a log-density integrates to {wrong:.6g} on x = [{x[0]:.4g}, {x[-1]:.4g}]; it must be"
             " the logarithm of a density, normalised, on a grid that holds it and is fine enough."
         )
-    top = log_p.argmax().item() if log_p.ndim == 1 else 0
-    bends = log_p[top - 2 : top + 3].diff(n=2) if top > 1 else ()
-    if (
-        len(bends) == 3 and (bends < -2.4).all()
-    ):  # a smooth peak under 0.65 h: an atom has no slopes
-        raise GridError(f"x has a spacing of {x[1] - x[0]:.3g}, too coarse for the density.")
     return p
 
 
-def _check_shape(log_p: Tensor, x: Tensor, many: bool) -> None:
+def _check_shape(log_p: Tensor, x: Tensor, many: bool = False) -> None:
     """Raise unless x is a grid and log_p a tensor of shape (m,), or of (…, m)."""
     check_grid(x)
     shape = tuple(log_p.shape) if isinstance(log_p, Tensor) else type(log_p).__name__
     if shape != tuple(x.shape) and not (many and shape[-1:] == tuple(x.shape)):
         allowed = f"(…, {len(x)})" if many else f"({len(x)},)"
         raise ValueError(f"a log-density has shape {shape}; it must be {allowed}.")
+
+
+def _check_peak(log_p: Tensor, x: Tensor) -> None:
+    """Raise if a law has a smooth peak narrower than 0.65 h; an atom in one cell is none."""
+    top = log_p.argmax().item() if log_p.ndim == 1 else 0
+    bends = log_p[top - 2 : top + 3].diff(n=2) if top > 1 else ()
+    if len(bends) == 3 and (bends < -2.4).all():
+        raise GridError(f"x has a spacing of {x[1] - x[0]:.3g}, too coarse for the density.")
 
 
 def check_spacing(log_p: Tensor, x: Tensor, most: float) -> None:
@@ -264,7 +267,8 @@ def outside(log_p: Tensor, x: Tensor) -> tuple[float, float]:
 
 def _check_held(log_p: Tensor, x: Tensor) -> None:
     """As ``_check_tails``; but nothing lies outside of a law whose mass on the grid is 1."""
-    _check_shape(log_p, x, False)
+    _check_shape(log_p, x)
+    _check_peak(log_p, x)
     if not abs(integrate(log_p.exp(), x).item() - 1) <= _CUT_OFF:
         _check_tails(log_p, x)
 
