@@ -12,15 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from helpers import chains
 from helpers.chains import DivergenceError as DivergenceError
-from helpers.chains import (
-    StepSize,
-    check_arguments,
-    check_bounds,
-    check_energy,
-    check_start,
-    steepness,
-)
+from helpers.chains import StepSize
 from helpers.data import as_samples
 from helpers.densities import Energy, ask, watched
 
@@ -102,7 +96,7 @@ def _walk(
     averaged: bool,
 ) -> Tensor:
     """Run X ← X − s ∇ₓf(X) + √(2s) N, with N_k fresh, or averaged: (N_k + N_{k+1})/2."""
-    steps, x, generator = check_arguments(x0, n_steps, step_size, generator)
+    steps, x, generator = chains.check_arguments(x0, n_steps, step_size, generator)
     states, places, gradients = [x], (x,), (torch.full_like(x, math.nan),)
     last = normal_like(x, generator) if averaged else x
     for k, s in enumerate(steps):
@@ -111,15 +105,15 @@ def _walk(
             outwards = partial(_steeper, energy, gradient)
         else:
             f, gradient = energy_and_gradient(energy, x)
-            check_energy(k, x, f, gradient)
+            chains.check_energy(k, x, f, gradient)
         if k == min(1, n_steps - 1):
             _check_alone(energy, x, f)
         fresh = normal_like(x, generator)
         noise, last = (last + fresh) / 2 if averaged else fresh, fresh
         new = euler_maruyama(x, gradient, s, noise)
         places, gradients = (places[-1], x), (gradients[-1], gradient)
-        why = partial(steepness, s, places, gradients)
-        check_bounds(k, x0, x, new, why, s=s, outwards=outwards)
+        why = partial(chains.steepness, s, places, gradients)
+        chains.check_bounds(k, x0, x, new, why, s=s, outwards=outwards)
         x = new
         if return_trajectory:
             states.append(x)
@@ -130,8 +124,8 @@ def _start(energy: Energy, x: Tensor, s: float) -> tuple[Tensor, Tensor]:
     """Return f and ∇ₓf where a run starts, and raise if the run could only go wrong."""
     with watched():
         f, gradient = energy_and_gradient(energy, x)
-    check_energy(0, x, f, gradient)
-    check_start(x, gradient, s)
+    chains.check_energy(0, x, f, gradient)
+    chains.check_start(x, gradient, s)
     return f, gradient
 
 
@@ -172,7 +166,7 @@ def mala(
     (Roberts & Tweedie 1996). Arguments, results and errors as in ``langevin_monte_carlo``. In a
     trajectory, a particle that was rejected stands still.
     """
-    steps, x, generator = check_arguments(x0, n_steps, step_size, generator)
+    steps, x, generator = chains.check_arguments(x0, n_steps, step_size, generator)
     states, unseen = [x], True
     unbounded = "accept/reject keeps chains in bounds unless e^(-f) has no finite integral"
     for k, s in enumerate(steps):
@@ -181,11 +175,11 @@ def mala(
             outwards = partial(_steeper, energy, gradient)
         before = x
         x, f, gradient, moved = mala_step(energy, x, f, gradient, s, generator)
-        check_energy(k, x, f, gradient)
+        chains.check_energy(k, x, f, gradient)
         if unseen and moved.any():
             _check_alone(energy, x, f)
             unseen = False
-        check_bounds(k, x0, before, x, lambda _: unbounded, s=s, outwards=outwards)
+        chains.check_bounds(k, x0, before, x, lambda _: unbounded, s=s, outwards=outwards)
         if return_trajectory:
             states.append(x)
     return torch.stack(states) if return_trajectory else x

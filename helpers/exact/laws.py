@@ -16,15 +16,8 @@ from torch.special import ndtr
 from helpers.chains import StepSize, step_sizes
 from helpers.checks import number
 from helpers.densities import Energy
-from helpers.exact.line import (
-    GridError,
-    check_grid,
-    check_spacing,
-    density,
-    energies,
-    log_density,
-    outside,
-)
+from helpers.exact import line
+from helpers.exact.line import GridError, density
 from helpers.langevin import energy_and_gradient
 
 _Kernel = Callable[[Energy, Tensor, float], Tensor]
@@ -39,7 +32,7 @@ _TINY = -700.0
 
 def uniform_law(low: float, high: float, x: Tensor) -> Tensor:
     """Return the log-density of U(low, high): to each point the part of its cell that is inside."""
-    check_grid(x)
+    line.check_grid(x)
     low, high, half = number(low, "low"), number(high, "high"), (x[1] - x[0]) / 2
     if not x[0] <= low < high <= x[-1]:
         raise ValueError(
@@ -53,7 +46,7 @@ def uniform_law(low: float, high: float, x: Tensor) -> Tensor:
 
 def gaussian_kernel(mean: Tensor, variance: float, x: Tensor) -> Tensor:
     """Return the kernel of a step from x_i to N(mean_i, variance), for means of shape (m,)."""
-    check_grid(x)
+    line.check_grid(x)
     variance = number(variance, "variance", 0, above=True)
     return _log_gaussian(mean, variance, x).clamp_(min=_TINY).exp_().mul_(x[1] - x[0])
 
@@ -75,7 +68,7 @@ def langevin_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
 def _slopes(energy: Energy, x: Tensor, s: float) -> tuple[Tensor, Tensor]:
     """Return f and f' on the grid, for steps of size s; where f is +∞, f' is 0."""
     number(s, "s", 0, above=True)
-    f = energies(energy, x)
+    f = line.energies(energy, x)
     _, gradient = energy_and_gradient(energy, x.unsqueeze(-1))
     return f.detach(), gradient.squeeze(-1).masked_fill(f == math.inf, 0)
 
@@ -95,12 +88,12 @@ def mala_kernel(energy: Energy, x: Tensor, s: float) -> Tensor:
     """
     f, gradient = _slopes(energy, x, s)
     h, outside_support = (x[1] - x[0]).item(), f == math.inf
-    log_p = log_density(lambda _: f, x, restricted=True)
-    check_spacing(log_p, x, 1e-4)
+    log_p = line.log_density(lambda _: f, x, restricted=True)
+    line.check_spacing(log_p, x, 1e-4)
     mean, sd = x - s * gradient, math.sqrt(2 * s)
     log_q = _log_gaussian(mean, 2 * s, x)
     held = ndtr((x[-1] + h / 2 - mean) / sd) - ndtr((x[0] - h / 2 - mean) / sd)
-    beyond = sum(outside(log_p, x)) / math.sqrt(4 * math.pi * s)
+    beyond = sum(line.outside(log_p, x)) / math.sqrt(4 * math.pi * s)
     escaped = (math.log(beyond) - log_p).exp() if beyond > 0 else torch.zeros_like(x)
     coarse = 2 * math.exp(-((2 * math.pi * sd / h) ** 2) / 2)
     lost = torch.minimum(1 - held, escaped) + coarse

@@ -86,7 +86,7 @@ def _normalised(energy: Energy, x: Tensor, restricted: bool) -> tuple[Tensor, Te
     f, weights = energies(energy, x), torch.full_like(x, (x[1] - x[0]).item())
     weights[[0, -1]] /= 2
     log_z = torch.logsumexp(-f + weights.log(), 0)
-    log_p = (-f - log_z).detach()
+    log_p = -f.detach() - log_z.detach()
     if not restricted:
         _check_tails(log_p, x)
         check_spacing(log_p, x, 0.05)
@@ -105,9 +105,8 @@ def outer_slopes(energy: Energy, *, far: float = 1e4) -> tuple[float, float]:
     Units: energy per unit of x. Where f is linear beyond ±far, as a LeakyReLU network is, Z < ∞
     if and only if both are positive; for other tails the two numbers decide nothing.
     """
-    far = number(far, "far", 0, above=True)
+    ends = torch.tensor([[-1.0], [1.0]], dtype=torch.float64) * number(far, "far", 0, above=True)
     with watched():
-        ends = torch.tensor([[-far], [far]], dtype=torch.float64)
         _, slope = energy_and_gradient(energy, ends)
     return -slope[0].item(), slope[1].item()
 
@@ -124,8 +123,7 @@ def nll(samples: Tensor, energy: Energy, x: Tensor) -> float:
     """Return −(1/N) Σ log p_θ(x_i) of samples (N, 1) in nats: the mean energy plus log Z."""
     samples = _column(samples)
     with torch.no_grad():
-        log_z = log_partition(energy, x)
-        return (ask(energy, samples).mean() + log_z).item()
+        return (log_partition(energy, x) + ask(energy, samples).mean()).item()
 
 
 def _column(samples: np.ndarray | Tensor) -> Tensor:
