@@ -15,9 +15,11 @@ _SMALL = 1e-150
 """Data reach no farther than 1/_SMALL, nor are they closer together than it: squares must do."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_HEADING = re.compile(r"[\W_]*[^\W\d_](?!.*\d[.,]\d).*")
-_NO_VALUE = re.compile(r"\W*(nan|n/?a|null|none|nil|missing|inf|infinity)\W*", re.IGNORECASE)
-"""What a line may hold: a number, the heading, and a word for no number, which is no heading."""
+_NO_HEADING = re.compile(
+    r"\W*(nan|nat|n\W?a|null|none|nil|missing|inf(inity)?|true|false|O[.,]\d+)\W*|.*\d[.,]\d.*",
+    re.I,
+)
+"""What a line may hold, and what stands for a value, or for none, and so is no heading."""
 
 _KINDS = {
     b"PK\x03\x04": "a zip file, as Excel's .xlsx is one",
@@ -130,13 +132,13 @@ def load_column(path: str | Path) -> np.ndarray:
     """
     if not isinstance(path, str | Path):
         raise TypeError(f"path is {path!r}; it must be a string or a pathlib.Path.")
-    name, path = f"path {str(path)!r}", Path(path).expanduser()
+    given, path = repr(str(path)), Path(path).expanduser()
     if not path.is_file():
         here = "" if path.is_absolute() else f" in {Path.cwd()}"
         here += ", but a folder" if path.is_dir() else ""
-        raise FileNotFoundError(f"path is {str(path)!r}; there is no such file{here}.")
-    content = path.read_bytes()
-    binary = "a binary file or UTF-16" if b"\0" in content else ""
+        raise FileNotFoundError(f"path is {given}; there is no such file{here}.")
+    name, content = f"path {given}", path.read_bytes()
+    binary = re.search(rb"[\0-\x08\x0e-\x19\x1b-\x1f]", content) and "a binary file or UTF-16"
     kind = next((_KINDS[start] for start in _KINDS if content.startswith(start)), binary)
     if kind:
         raise ValueError(f"{name} looks like {kind}; it must be plain text in UTF-8.")
@@ -147,13 +149,19 @@ def load_column(path: str | Path) -> np.ndarray:
         text = line.strip().rstrip(",;").strip().strip('"').strip()
         if _NUMBER.fullmatch(text):
             numbers.append(float(text))
-        elif k > first or not _HEADING.fullmatch(text) or _NO_VALUE.fullmatch(text):
+        elif k > first or not _is_heading(text):
             said = repr(text[:60]) if text else "nothing"
             raise ValueError(
                 f"{name} has {said} in line {k + 1}; below an optional heading, which begins with a"
                 " letter, every line must hold one number, written like -1234.5 or 1e-3."
             )
     return as_samples(np.array(numbers), name).flatten().numpy()
+
+
+def _is_heading(text: str) -> bool:
+    """Return whether a first line can be no value: a letter comes before any digit."""
+    first = next((letter for letter in text if letter.isalnum()), "0")
+    return first.isalpha() and not _NO_HEADING.fullmatch(text)
 
 
 def split(samples: Tensor, *, seed: int, held_out: float = 0.2) -> tuple[Tensor, Tensor]:
