@@ -68,7 +68,8 @@ def as_samples(
     if x.ndim != 2 or x.shape[1] == 0:
         raise ValueError(f"{name} has shape {tuple(x.shape)}; it must be (n,) or (n, d).")
     if len(x) < 1 + varied:
-        raise ValueError(f"{name} holds {len(x)} value(s); at least {1 + varied} are needed.")
+        row = f" of shape {tuple(x.shape)}" if x.shape[1] > 1 else ""
+        raise ValueError(f"{name} holds {len(x)} value(s){row}; at least {1 + varied} are needed.")
     bad = (~x.isfinite()).any(1).nonzero().flatten()
     if len(bad):
         value = x[bad[0]].tolist()

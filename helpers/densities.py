@@ -77,10 +77,10 @@ def mixture(
     weights: Sequence[float], means: Sequence[float], sds: Sequence[float]
 ) -> MixtureSameFamily:
     """Return the mixture Σ_j weights[j] · N(means[j], sds[j]²) in float64; the weights sum to 1."""
-    if not 0 < len(weights) == len(means) == len(sds):
+    sizes = [len(v) if hasattr(v, "__len__") else 0 for v in (weights, means, sds)]
+    if not 0 < sizes[0] == sizes[1] == sizes[2]:
         raise ValueError(
-            f"weights, means, sds have {len(weights)}, {len(means)}, {len(sds)} entries; each must"
-            " have one for every component."
+            f"weights, means, sds have {sizes} entries; each must have as many, not 0."
         )
     weights = [number(w, f"weights[{j}]", 0, 1) for j, w in enumerate(weights)]
     means = [number(m, f"means[{j}]") for j, m in enumerate(means)]
@@ -133,8 +133,9 @@ def draw(target: Distribution, n: int, *, generator: torch.Generator) -> Tensor:
     try:
         draws = part.icdf(u).double()
     except NotImplementedError:
+        said = " ".join(str(target).split())
         raise TypeError(
-            f"target is {target}; it must be a Gaussian, have an icdf, or be a mixture of such."
+            f"target is {said}; it must be a Gaussian, have an icdf, or be a mixture of such."
         ) from None
     return draws if part is target else draws.gather(1, j[:, None])
 
@@ -151,7 +152,5 @@ def _check_target(target: Distribution) -> None:
 def uniform(low: float, high: float, n: int, *, generator: torch.Generator) -> Tensor:
     """Draw n starting particles of shape (n, 1) from U(low, high), float64."""
     low, high, n = number(low, "low"), number(high, "high"), whole(n, "n", 1)
-    if not low <= high:
-        raise ValueError(f"low, high are {low:g}, {high:g}; they must be low ≤ high.")
-    generator = generator_for(generator)
-    return low + (high - low) * torch.rand(n, 1, generator=generator, dtype=torch.float64)
+    width, generator = number(high - low, "high - low", 0), generator_for(generator)
+    return low + width * torch.rand(n, 1, generator=generator, dtype=torch.float64)

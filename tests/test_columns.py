@@ -13,9 +13,8 @@ import pytest
 
 from helpers.data import load_column
 
-NO_HEADING = "1,5|1_0|100_1|1 000|1.234,5|−5|'5'|$5|5 cm|50%|NaN|NA|#N/A|-inf|None|-|CHF 1.50|½|²|n.a.|NaT|True|O.5|l2,5".split(
-    "|"
-)
+NO_HEADING = "1,5|1_0|100_1|1 000|1.234,5|−5|'5'|$5|5 cm|50%|½|²|l2,5|O.5|CHF 1.50".split("|")
+NO_HEADING += "NaN|NA|#N/A|n.a.|NaT|-inf|None|True|-".split("|")
 """First lines that stand for a number, or for one that is missing, and are no headings."""
 
 

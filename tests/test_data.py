@@ -88,6 +88,7 @@ def test_as_samples_makes_a_copy_without_a_graph() -> None:
     [
         ([], r"holds 0 value\(s\); at least 2"),
         ([3.0], r"holds 1 value\(s\); at least 2"),
+        ([[3.0, 4.0, 5.0]], r"holds 1 value\(s\) of shape \(1, 3\); at least 2"),
         ([2.0, 2.0, 2.0], "has a constant column"),
         ([[1.0, 7.0], [2.0, 7.0]], "has a constant column"),
         ([1.0, math.nan, 2.0, math.inf], r"holds 2 row\(s\) .* at index 1: \[nan\]"),
