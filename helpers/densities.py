@@ -29,39 +29,68 @@ def ask(energy: Energy, x: Tensor, n: int | None = None) -> Tensor:
     """
     if not callable(energy):
         raise TypeError(f"energy is {energy!r}; it must be a function of particles (n, d).")
+    shape = x.shape
     try:
         f = energy(x)
     except RuntimeError as error:
         if any(word in str(error) for word in ("dtype", "scalar type", "same device", "shapes")):
             raise TypeError(
-                f"energy cannot take particles of shape {tuple(x.shape)}, {x.dtype}, on {x.device},"
+                f"energy cannot take particles of shape {tuple(shape)}, {x.dtype}, on {x.device},"
                 f" as its own tensors are of another kind ({str(error).splitlines()[0]})."
             ) from error
         raise
-    if not isinstance(f, Tensor) or f.shape != x.shape[:1] or not f.is_floating_point():
+    if not isinstance(f, Tensor) or f.shape != shape[:1] or not f.is_floating_point():
         came = f"shape {tuple(f.shape)}" if isinstance(f, Tensor) else type(f).__name__
-        came = f"{f.dtype}" if came == f"shape {tuple(x.shape[:1])}" else came
-        part = f", a piece of {(n, *x.shape[1:])}" if n and len(x) < n else ""
+        came = f"{f.dtype}, no floating point," if came == f"shape {tuple(shape[:1])}" else came
+        part = f", a piece of {(n, *shape[1:])}" if n and shape[0] < n else ""
         raise ValueError(
-            f"energy returned {came} for particles of shape {tuple(x.shape)}{part}; it must return"
-            f" a tensor of shape ({len(x)},)."
+            f"energy returned {came} for particles of shape {tuple(shape)}{part}; it must return a"
+            f" tensor of shape ({shape[0]},)."
         )
     return f
 
 
+def check_alone(energy: Energy, x: Tensor, f: Tensor) -> None:
+    """Raise if the energies f of particles x in the middle change when those before and after move.
+
+    Those before go halfway to the one that is farthest from the first, those after to the first,
+    but not as far, so that what is even stays uneven.
+    """
+    a, b = len(x) // 3, len(x) // 3 + max(1, len(x) // 3)
+    far = x[(x - x[0]).square().sum(-1).argmax()]
+    with torch.inference_mode(False), torch.enable_grad():
+        moved = torch.cat([(x[:a] + far) / 2, x[a:b], (3 * x[b:] + x[0]) / 4]).detach()
+        f, again = f[a:b], ask(energy, moved.requires_grad_().clone())[a:b].detach()
+    size = 1 + f.abs().nan_to_num(posinf=0).max()
+    off = (again - f).abs() > torch.finfo(f.dtype).eps ** 0.5 * size
+    if off.any():
+        i = off.nonzero()[0].item()
+        raise ValueError(
+            f"energy gave particle {a + i} {f[i]:.6g}, and {again[i]:.6g} when others had moved; it"
+            " must be a function of each particle alone, the same whenever it is asked."
+        )
+
+
 @contextmanager
-def watched() -> Iterator[None]:
-    """Raise if an energy, asked for within, draws random numbers or mixes particles in a layer."""
+def watched(energy: Energy) -> Iterator[None]:
+    """Raise if the energy, asked for within, draws random numbers or mixes particles in a layer."""
 
     def refuse(layer: nn.Module, _: tuple) -> None:
-        if layer.training and isinstance(layer, _BatchNorm | _DropoutNd | nn.RReLU):
+        mixes = isinstance(layer, _BatchNorm | _DropoutNd | nn.RReLU) and getattr(layer, "p", 1)
+        if layer.training and mixes:
             raise ValueError(f"energy is in train mode, with {layer}; it must be in .eval() mode.")
 
-    before, hook = torch.get_rng_state(), register_module_forward_pre_hook(refuse)
+    before, hook = torch.get_rng_state(), None
+    if isinstance(energy, nn.Module):  # which is faster than to look at each layer when it is used
+        for layer in energy.modules():
+            refuse(layer, ())
+    else:
+        hook = register_module_forward_pre_hook(refuse)
     try:
         yield
     finally:
-        hook.remove()
+        if hook:
+            hook.remove()
     if not torch.equal(before, torch.get_rng_state()):
         torch.set_rng_state(before)
         raise ValueError("energy drew random numbers; it must be a function of x alone.")

@@ -16,7 +16,7 @@ from helpers import chains
 from helpers.chains import DivergenceError as DivergenceError
 from helpers.chains import StepSize
 from helpers.data import as_samples
-from helpers.densities import Energy, ask, watched
+from helpers.densities import Energy, ask, check_alone, watched
 
 _PIECE = 2048
 """The largest number of particles whose energies are computed at once."""
@@ -107,7 +107,7 @@ def _walk(
             f, gradient = energy_and_gradient(energy, x)
             chains.check_energy(k, x, f, gradient)
         if k == min(1, n_steps - 1):
-            _check_alone(energy, x, f)
+            check_alone(energy, x[:_PIECE], f[:_PIECE])
         fresh = normal_like(x, generator)
         noise, last = (last + fresh) / 2 if averaged else fresh, fresh
         new = euler_maruyama(x, gradient, s, noise)
@@ -122,27 +122,11 @@ def _walk(
 
 def _start(energy: Energy, x: Tensor, s: float) -> tuple[Tensor, Tensor]:
     """Return f and ∇ₓf where a run starts, and raise if the run could only go wrong."""
-    with watched():
+    with watched(energy):
         f, gradient = energy_and_gradient(energy, x)
     chains.check_energy(0, x, f, gradient)
     chains.check_start(x, gradient, s)
     return f, gradient
-
-
-def _check_alone(energy: Energy, x: Tensor, f: Tensor) -> None:
-    """Raise if the first particles' energies f change when the others are put where one is."""
-    x, half = x[:_PIECE], (min(len(x), _PIECE) + 1) // 2
-    other = x[(x - x[-1]).square().sum(-1).argmax()]
-    with torch.inference_mode(False), torch.enable_grad():
-        moved = torch.cat([x[:half], other.expand_as(x[half:])]).requires_grad_().clone()
-        f, again = f[:half], ask(energy, moved)[:half].detach()
-    off = (again - f).abs() > torch.finfo(f.dtype).eps ** 0.25 * (1 + f.abs().max())
-    if off.any():
-        i = off.nonzero()[0].item()
-        raise ValueError(
-            f"energy gave particle {i} {f[i]:.6g}, and {again[i]:.6g} when others had moved; it"
-            " must be a function of each particle alone, the same whenever it is asked."
-        )
 
 
 def _steeper(energy: Energy, first: Tensor, x: Tensor) -> Tensor:
@@ -177,7 +161,7 @@ def mala(
         x, f, gradient, moved = mala_step(energy, x, f, gradient, s, generator)
         chains.check_energy(k, x, f, gradient)
         if unseen and moved.any():
-            _check_alone(energy, x, f)
+            check_alone(energy, x[:_PIECE], f[:_PIECE])
             unseen = False
         chains.check_bounds(k, x0, before, x, lambda _: unbounded, s=s, outwards=outwards)
         if return_trajectory:

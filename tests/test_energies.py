@@ -178,6 +178,9 @@ COUPLED = {
         nn.functional.batch_norm(x, None, None, training=True).sum(-1) + x[:, 0]
     ),
     "cumulative from the end": lambda x: x.flip(0).cumsum(0).flip(0).square().sum(-1),
+    "the first": lambda x: (x**2).sum(-1) + x[0].square().sum(),
+    "the last": lambda x: (x**2).sum(-1) + x[-1].square().sum(),
+    "median": lambda x: ((x - x.median()) ** 2).sum(-1),
     "another at each call": own_random_numbers(),
 }
 
@@ -188,6 +191,18 @@ COUPLED = {
 def test_particles_must_not_depend_on_one_another(sampler, energy, x0) -> None:
     with pytest.raises(ValueError, match=r"^energy gave particle \d .* when others had moved; it"):
         sampler(energy, x0, 5, 0.1, generator=seeded())
+
+
+@pytest.mark.parametrize("energy", COUPLED.values(), ids=COUPLED)
+def test_nor_may_the_points_of_a_grid(energy) -> None:
+    """log Z of such an energy is that of no density."""
+    for call in (
+        lambda: exact.log_density(energy, X, restricted=True),
+        lambda: exact.nll(starts(), energy, X),
+        lambda: exact.mala_kernel(energy, X, 0.1),
+    ):
+        with pytest.raises(ValueError, match=r"^energy gave particle \d+ .* when others had moved"):
+            call()
 
 
 @SAMPLERS
@@ -217,8 +232,14 @@ def test_another_kind_of_particles_is_named(energy) -> None:
     [
         (lambda x: x**2, r"energy returned shape \(\d+, 1\) for particles of shape"),
         (lambda x: (x**2).sum(), r"energy returned shape \(\) for particles of shape"),
-        (lambda x: (x**2).sum(-1).long(), r"energy returned torch.int64 for particles of shape"),
-        (lambda x: (x**2).sum(-1) + 0j, r"energy returned torch.complex128 for particles"),
+        (
+            lambda x: (x**2).sum(-1).long(),
+            r"energy returned torch.int64, no floating point, for particles of shape",
+        ),
+        (
+            lambda x: (x**2).sum(-1) + 0j,
+            r"energy returned torch.complex128, no floating point, for particles",
+        ),
         (lambda x: 1.0, r"energy returned float for particles of shape"),
         (None, r"energy is None; it must be a function of particles"),
         (3.0, r"energy is 3.0; it must be a function of particles"),

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from helpers.checks import generator_for, number, whole
 from helpers.data import as_samples
-from helpers.densities import Energy, ask, watched
+from helpers.densities import Energy, ask, check_alone, watched
 from helpers.langevin import energy_and_gradient
 
 _CUT_OFF = 1e-9
@@ -52,12 +52,14 @@ def check_grid(x: Tensor) -> None:
 def energies(energy: Energy, x: Tensor) -> Tensor:
     """Return f on the grid, (m,), where it may be +∞; what it may be besides is a number."""
     check_grid(x)
-    with watched():
+    with watched(energy):
         f = ask(energy, x.unsqueeze(-1).clone())
     if not math.isfinite(f.min().item()):
         bad = (f > -math.inf).logical_not().nonzero().flatten().tolist()
         came = f"{f[bad[0]].item()} at x = {x[bad[0]]:.4g}" if bad else "inf on the whole grid"
         raise ValueError(f"energy is {came}; it must be a number, or inf where the density is 0.")
+    if not f.requires_grad:  # in training time counts
+        check_alone(energy, x.unsqueeze(-1), f)
     return f
 
 
@@ -106,7 +108,7 @@ def outer_slopes(energy: Energy, *, far: float = 1e4) -> tuple[float, float]:
     if and only if both are positive; for other tails the two numbers decide nothing.
     """
     ends = torch.tensor([[-1.0], [1.0]], dtype=torch.float64) * number(far, "far", 0, above=True)
-    with watched():
+    with watched(energy):
         _, slope = energy_and_gradient(energy, ends)
     return -slope[0].item(), slope[1].item()
 
