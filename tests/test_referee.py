@@ -38,6 +38,7 @@ WRONG = {
     "sorted samples": DRAWS.flatten().sort().values,
     "NaN": torch.where(X > 3, math.nan, CENTRED),
     "array": CENTRED.numpy(),
+    "float32": CENTRED.float(),
     "number": 0.0,
 }
 
@@ -46,7 +47,7 @@ WRONG = {
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 def test_what_is_no_law_on_the_grid_is_refused(use, wrong) -> None:
     with pytest.raises(
-        ValueError, match=r"^(a log-density (integrates to|has shape)|x = .* cuts off)"
+        ValueError, match=r"^(a log-density (integrates to|has shape|has type)|x = .* cuts off)"
     ):
         use(wrong, X)
 
@@ -94,7 +95,9 @@ def test_what_is_no_grid_is_refused(x) -> None:
 KERNELS = (exact.langevin_kernel, exact.mala_kernel, exact.leimkuhler_matthews_kernel)
 
 
-@pytest.mark.parametrize("x", [X.numpy(), X[:, None], X[:2], X.long(), 3.0, [0.0, 1.0, 2.0]])
+@pytest.mark.parametrize(
+    "x", [X.numpy(), X[:, None], X[:2], X.long(), X.float(), 3.0, [0.0, 1.0, 2.0]]
+)
 def test_a_grid_is_a_tensor(x) -> None:
     for call in (
         lambda: exact.log_partition(quadratic(0, 1), x),
@@ -123,6 +126,8 @@ def test_a_law_narrower_than_the_grid_s_cells_is_refused(use, sd, centre) -> Non
     with pytest.raises(ValueError, match=r"integrates to|^x has a spacing of 0\.01, too coarse"):
         use(gaussian(centre, sd).log_prob(x), x)
     use(gaussian(centre, 0.015).log_prob(x), x)
+    with pytest.raises(GridError, match=r"^x has a spacing of 0\.01, too coarse"):
+        exact.log_partition(quadratic(centre, sd), x)
 
 
 def test_laws_with_edges_are_no_coarse_ones() -> None:

@@ -135,10 +135,11 @@ def gaussian_moments(
 
     With μ = centre, σ = sd and a = s/σ²: m ← μ + (1 − a)(m − μ) and v ← (1 − a)² v + 2s.
     """
-    sd = number(sd, "sd", 0, above=True)
+    mean, variance = number(mean, "mean"), number(variance, "variance", 0)
+    centre, sd = number(centre, "centre"), number(sd, "sd", 0, above=True)
     yield mean, variance
     for s in steps:
-        keep = 1 - s / sd**2
+        keep = 1 - number(s, "s", 0, above=True) / sd**2
         mean, variance = centre + keep * (mean - centre), keep**2 * variance + 2 * s
         yield mean, variance
 
@@ -181,10 +182,14 @@ def iterate_law(
 ) -> Iterator[Tensor]:
     """Yield the exact law before the first and after every step; otherwise as ``law``."""
     p, known, lost = density(log_p0, x), None, 0.0
+    if not callable(kernel):
+        raise TypeError(f"kernel is {kernel!r}; it must be a function such as exact.mala_kernel.")
     yield log_p0
     for k, s in enumerate(steps):
         if s != known:
             matrix, known = kernel(energy, x, s), s
+            if matrix.shape != (len(x), len(x)):
+                raise ValueError(f"kernel has shape {tuple(matrix.shape)}; it must be (m, m) on x.")
             loss = (1 - matrix.sum(1)).abs() * (x[1] - x[0])
         lost += (p @ loss).item()
         if not lost <= _LOSS:
