@@ -52,24 +52,23 @@ def _positive(s: float, k: int) -> float:
     return number(s, f"step_size at step {k}", 0, above=True)
 
 
+def check_particles(x: Tensor, name: str) -> None:
+    """Raise unless x is a floating-point tensor of particles (n, d), each at a finite place."""
+    if not isinstance(x, Tensor) or not x.is_floating_point() or x.layout != torch.strided:
+        kind = isinstance(x, Tensor) and f"a tensor of {x.dtype} ({x.layout})"
+        came = kind or type(x).__name__
+        raise TypeError(f"{name} is {came}; it must be a floating-point tensor of shape (n, d).")
+    if x.ndim != 2 or x.numel() == 0:
+        raise ValueError(f"{name} has shape {tuple(x.shape)}; it must be (n, d), none of them 0.")
+    if not x.isfinite().all():
+        raise ValueError(f"{name} holds NaN or infinity; every particle must be at a finite place.")
+
+
 def check_arguments(
-    x0: Tensor,
-    n_steps: int,
-    step_size: StepSize,
-    generator: torch.Generator | None,
-    *,
-    name: str = "x0",
+    x0: Tensor, n_steps: int, step_size: StepSize, generator: torch.Generator | None
 ) -> tuple[Iterable[float], Tensor, torch.Generator]:
     """Check a sampler's arguments; return the step sizes, a detached x0 and a generator."""
-    if not isinstance(x0, Tensor) or not x0.is_floating_point():
-        came = f"a tensor of {x0.dtype}" if isinstance(x0, Tensor) else type(x0).__name__
-        raise TypeError(f"{name} is {came}; it must be a floating-point tensor of shape (n, d).")
-    if x0.ndim != 2 or x0.numel() == 0:
-        raise ValueError(f"{name} has shape {tuple(x0.shape)}; it must be (n, d), none of them 0.")
-    if not x0.isfinite().all():
-        raise ValueError(
-            f"{name} holds NaN or infinity; every particle must start at a finite place."
-        )
+    check_particles(x0, "x0")
     generator = generator_for(generator, x0.device, fresh=True)
     return step_sizes(step_size, n_steps), x0.detach().clone(), generator
 

@@ -21,6 +21,10 @@ Energy = Callable[[Tensor], Tensor]
 """Any function from particles of shape (n, d) to energies (n,), each of its particle alone."""
 
 
+_OTHER_KIND = ("dtype", "scalar type", "same device", "shapes", "Inference tensors")
+"""What torch says of tensors that do not go together."""
+
+
 def ask(energy: Energy, x: Tensor, n: int | None = None) -> Tensor:
     """Return f(x), checked, of particles x that the energy may overwrite; n is how many there are.
 
@@ -33,7 +37,7 @@ def ask(energy: Energy, x: Tensor, n: int | None = None) -> Tensor:
     try:
         f = energy(x)
     except RuntimeError as error:
-        if any(word in str(error) for word in ("dtype", "scalar type", "same device", "shapes")):
+        if any(word in str(error) for word in _OTHER_KIND):
             raise TypeError(
                 f"energy cannot take particles of shape {tuple(shape)}, {x.dtype}, on {x.device},"
                 f" as its own tensors are of another kind ({str(error).splitlines()[0]})."

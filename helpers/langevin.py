@@ -152,7 +152,7 @@ def mala(
     """
     steps, x, generator = chains.check_arguments(x0, n_steps, step_size, generator)
     states, unseen = [x], True
-    unbounded = "accept/reject keeps chains in bounds unless e^(-f) has no finite integral"
+    unbounded = "e^(-f) may have no finite integral, or its mass lie that far from x0"
     for k, s in enumerate(steps):
         if k == 0:
             f, gradient = _start(energy, x, s)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from helpers import exact
-from helpers.chains import check_arguments, step_sizes
+from helpers.chains import check_particles, step_sizes
 from helpers.checks import generator_for, number, whole
 from helpers.densities import Energy, ask, uniform
 from helpers.langevin import StepSize, langevin_monte_carlo, normal_like
@@ -33,6 +33,9 @@ def exact_nll(x: Tensor) -> Loss:
     """
 
     def loss(energy, real, *_):
+        check_particles(real, "real")
+        if real.shape[1] != 1:
+            raise ValueError(f"real has shape {tuple(real.shape)}; the exact NLL needs (n, 1).")
         log_z = exact.log_partition(energy, x)
         return ask(energy, real.clone()).mean() + log_z, None
 
@@ -47,8 +50,10 @@ def contrast(negatives: Negatives, *, penalty: float = 0.0) -> Loss:
         penalty: α ≥ 0 in α (E_data[f²] + E_negatives[f²]), added.
     """
     penalty = number(penalty, "penalty", 0)
+    _check_callable(negatives, "negatives", "objectives.from_data's result")
 
     def loss(energy, real, state, generator):
+        check_particles(real, "real")
         fake, state = negatives(energy, real, state, generator)
         if fake.shape[1:] != real.shape[1:]:
             raise ValueError(
@@ -70,6 +75,7 @@ def denoising(noise: float) -> Loss:
     noise = number(noise, "noise", 0, above=True)
 
     def loss(energy, real, state, generator):
+        check_particles(real, "real")
         epsilon = normal_like(real, generator_for(generator, real.device))
         noisy = (real + noise * epsilon).requires_grad_()
         (gradient,) = torch.autograd.grad(
@@ -141,11 +147,12 @@ def persistent(
     if restarts and box is None:
         raise ValueError(f"box is None; restarts = {restarts} needs an interval (low, high).")
     _check_chains(n_steps, step_size, sampler)
-    _, start, _ = check_arguments(chains, n_steps, step_size, None, name="chains")
+    check_particles(chains, "chains")
     if box is not None:
         _check_box(box, "box")
     if restarts and chains.shape[1] != 1:
         raise ValueError(f"chains has shape {tuple(chains.shape)}; restarts need (m, 1).")
+    start = chains.detach().clone()
 
     def negatives(energy, real, state, generator):
         x = start if state is None else state
@@ -162,10 +169,13 @@ def persistent(
 def _check_chains(n_steps: int, step_size: StepSize, sampler: Callable[..., Tensor]) -> None:
     """Raise unless chains can make so many steps, at least one, by the sampler."""
     step_sizes(step_size, whole(n_steps, "n_steps", 1))
-    if not callable(sampler):
-        raise TypeError(
-            f"sampler is {sampler!r}; it must be a function such as helpers.langevin's."
-        )
+    _check_callable(sampler, "sampler", "langevin.mala")
+
+
+def _check_callable(value: Callable, name: str, example: str) -> None:
+    """Raise unless value can be called."""
+    if not callable(value):
+        raise TypeError(f"{name} is {value!r}; it must be a function, as {example}.")
 
 
 def _check_box(box: tuple[float, float], name: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cases import quadratic, seeded, starts
+from cases import X, quadratic, seeded, starts
 from helpers import objectives
 from helpers.article import fit_energy_as_published
 from helpers.chains import DivergenceError
@@ -140,3 +140,26 @@ def test_a_box_is_no_burden_without_restarts() -> None:
     assert torch.equal(
         x[0], langevin_monte_carlo(quadratic(0, 1), starts(), 2, 0.1, generator=seeded())
     )
+
+
+LOSSES = {
+    "contrast": objectives.contrast(objectives.persistent(starts(), 2, 0.1)),
+    "denoising": objectives.denoising(0.5),
+    "exact_nll": objectives.exact_nll(X),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize(
+    "real", [starts()[:, 0], starts().numpy(), starts().long(), starts()[:0], starts() / 0, None]
+)
+def test_a_batch_is_particles(loss, real) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^real (is|has|holds) .*; "):
+        loss(quadratic(0, 1), real, None, seeded())
+
+
+def test_what_is_of_another_dimension_or_no_function_is_named() -> None:
+    with pytest.raises(ValueError, match=r"^real has shape \(5, 2\); the exact NLL needs \(n, 1\)"):
+        LOSSES["exact_nll"](quadratic(0, 1), torch.zeros(5, 2), None, seeded())
+    with pytest.raises(TypeError, match=r"^negatives is 3; it must be a function"):
+        objectives.contrast(3)

@@ -70,6 +70,11 @@ BAD = {
     "1.5 steps": ({"n_steps": 1.5}, TypeError, "n_steps is 1.5; it must be a whole number"),
     "True steps": ({"n_steps": True}, TypeError, "n_steps is True; it must be a whole number"),
     "integers": ({"x0": torch.ones(3, 1, dtype=torch.int64)}, TypeError, "x0 is a tensor of torch"),
+    "sparse": (
+        {"x0": torch.ones(3, 1).to_sparse()},
+        TypeError,
+        "x0 is a tensor of torch.float32 (t",
+    ),
     "array": ({"x0": np.ones((3, 1))}, TypeError, "x0 is ndarray; it must be a floating-point"),
     "1-D": ({"x0": torch.ones(3)}, ValueError, "x0 has shape (3,); it must be (n, d)"),
     "no particles": ({"x0": torch.ones(0, 1)}, ValueError, "x0 has shape (0, 1); it must be"),

@@ -254,9 +254,13 @@ def test_what_is_no_energy_is_named(energy, said) -> None:
 @SAMPLERS
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_samplers_work_in_every_mode_of_autograd(sampler, mode) -> None:
-    """Nothing is detached there, and nothing is said to be."""
+    """Nothing is detached there, and nothing is said to be; what was made there is named."""
     expected = sampler(quadratic(0, 1), starts(), 5, 0.1, generator=seeded())
     with mode():
         assert torch.equal(sampler(quadratic(0, 1), starts(), 5, 0.1, generator=seeded()), expected)
         _, gradient = energy_and_gradient(quadratic(0, 1), starts())
         torch.testing.assert_close(gradient, starts())
+        made = net(nn.SiLU())
+    if mode is torch.inference_mode:
+        with pytest.raises(TypeError, match=r"^energy cannot take .*Inference tensors cannot be"):
+            sampler(made, starts(), 5, 0.1, generator=seeded())
