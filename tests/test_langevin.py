@@ -285,7 +285,7 @@ def test_x0_is_left_alone_and_decides_the_dtype(sampler, dtype, requires_grad) -
 def test_a_network_keeps_its_gradients_and_the_chain_keeps_no_graph(sampler) -> None:
     """Parameters that require gradients get none, with autograd on or off, with the same result."""
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(1, 8), nn.SiLU(), nn.Linear(8, 1), nn.Flatten(0))
+    net = nn.Sequential(nn.Linear(1, 8), nn.SiLU(), nn.Linear(8, 1), nn.Flatten(0)).float()
     x0 = starts(dtype=torch.float32)
     path = sampler(net, x0, 3, 0.1, generator=seeded(), return_trajectory=True)
     assert all(p.grad is None and p.requires_grad for p in net.parameters())
