@@ -1,4 +1,4 @@
-"""What we are given: columns of numbers, their checks, and the baselines of a fit."""
+"""What we are given: columns of numbers, and their checks."""
 
 import re
 from numbers import Real
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.stats import gaussian_kde
 from torch import Tensor
 
 from helpers.checks import number, seeded
@@ -181,11 +180,3 @@ def split(samples: Tensor, *, seed: int, held_out: float = 0.2) -> tuple[Tensor,
         )
     order = torch.randperm(len(samples), generator=seeded(seed))
     return samples[order[n:]], samples[order[:n]]
-
-
-def kde_log_density(samples: Tensor, x: Tensor) -> Tensor:
-    """Return log of the kernel density estimate (Gaussian kernels, Scott's rule) at x (m,).
-
-    scipy's ``gaussian_kde.logpdf`` sums the kernels as logarithms, so far tails do not underflow.
-    """
-    return torch.from_numpy(gaussian_kde(samples.flatten().numpy()).logpdf(x.numpy()))

@@ -1,57 +1,138 @@
-"""The energy network of the course's recipe."""
+"""The energy networks of the course's recipe."""
 
 import math
+import warnings
 from itertools import pairwise
 
 import torch
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
+
+from helpers.rivals import student_fit
 
 
 class EnergyNet(nn.Module):
     """An energy f from particles (n, d) to (n,), in the data's own units.
 
-    The input is standardised with the mean and standard deviation of the data, z = (x − m)/sd,
-    so that one recipe serves every unit. ``standard`` is the energy of z, |z|²/2 + net(z): that of
-    a Gaussian with the data's means and standard deviations, plus a correction that is learned. A
-    SiLU network grows at most linearly, so |z|² wins far out, and Z < ∞ whatever the weights.
+    The input is standardised, z = (x − centre)/scale, so that one recipe serves every unit.
+    ``standard`` is the energy of z: a base energy plus a correction that is learned. The base is
+    that of a Gaussian, |z|²/2, or, where the BIC says that the tails are heavier, that of
+    Student's t, (ν + d)/2 · log(1 + |z|²/ν), with κ|z|²/2, κ > 0 learned, for tails that end after
+    all. The correction is a network of z itself, or of ``units`` and ``waves``.
+
+    * A unit tanh(w·z + b) switches at a place where data are, as steeply as the next ones are near.
+    * Waves sin(ω·z), cos(ω·z) resolve what is fine, for |ω| from 2 to 30 (random Fourier features;
+      Tancik and others 2020).
+
+    More than one unit of z beyond the data, units and waves change no more, and the base energy
+    takes over; of z itself the correction grows at most linearly. So with the base energy Z < ∞,
+    whatever the weights.
     """
 
     def __init__(
         self,
         data: Tensor,
         *,
-        width: int = 16,
-        layers: int = 3,
+        width: int = 32,
+        layers: int = 2,
+        units: int = 64,
+        waves: int = 0,
         base: bool = True,
         generator: torch.Generator,
     ):
-        """Build it for data (n, d), float64; ``base=False`` leaves out |z|²/2."""
+        """Build it for data (n, d), float64; ``base=False`` leaves out the base energy.
+
+        Args:
+            width, layers: of the network's hidden layers.
+            units: the number of units; 0 leaves out units and waves: a network of z itself.
+            waves: the number of frequencies ω.
+        """
         super().__init__()
-        self.standard = _StandardEnergy(data.shape[1], width, layers, base, generator)
-        self.register_buffer("mean", data.mean(0))
-        self.register_buffer("sd", data.std(0))
+        centre, scale, nu = student_fit(data)
+        z = (data - centre) / scale
+        self.standard = _StandardEnergy(z, nu, width, layers, units, waves, base, generator)
+        self.register_buffer("centre", centre)
+        self.register_buffer("scale", scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x), shape (n,), of particles x of shape (n, d)."""
-        return self.standard((x - self.mean) / self.sd)
+        return self.standard((x - self.centre) / self.scale)
 
 
 class _StandardEnergy(nn.Module):
-    """The energy |z|²/2 + net(z) of standardised particles; see ``EnergyNet``."""
+    """The energy of standardised particles; see ``EnergyNet``."""
 
-    def __init__(self, d: int, width: int, layers: int, base: bool, generator: torch.Generator):
+    def __init__(
+        self,
+        z: Tensor,
+        nu: float,
+        width: int,
+        layers: int,
+        units: int,
+        waves: int,
+        base: bool,
+        generator: torch.Generator,
+    ):
         super().__init__()
-        sizes = [d] + layers * [width]
+        d, self.nu, self.base = z.shape[1], nu, base
+        self.far = z.square().sum(1).max().item()
+        self.units = _units(z, units, generator) if units else None
+        omega = torch.randn(d, waves if units else 0, generator=generator, dtype=torch.float64)
+        size = 2 * 15 ** torch.rand(omega.shape[1], generator=generator, dtype=torch.float64)
+        self.register_buffer("low", z.min(0).values - 1)
+        self.register_buffer("high", z.max(0).values + 1)
+        self.register_buffer("omega", omega / omega.norm(dim=0) * size)
+        inputs = self.units.out_features + 2 * omega.shape[1] if units else d
+        sizes = [inputs] + layers * [width]
         hidden = [(linear(i, o, generator), nn.SiLU()) for i, o in pairwise(sizes)]
         self.net = nn.Sequential(*(part for pair in hidden for part in pair))
         self.net.append(linear(width, 1, generator))
-        self.base = base
+        if base and math.isfinite(nu):
+            self.log_kappa = nn.Parameter(torch.zeros((), dtype=torch.float64))
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the energy, shape (n,), at standardised particles z of shape (n, d)."""
-        correction = self.net(z).squeeze(-1)
-        return correction + z.square().sum(-1) / 2 if self.base else correction
+        features = z
+        if self.units:
+            near = z.clamp(self.low, self.high)
+            phase = near @ self.omega
+            waves = [0.1 * phase.sin(), 0.1 * phase.cos()]
+            features = torch.cat([self.units(near).tanh(), *waves], -1)
+        correction = self.net(features).squeeze(-1)
+        return correction + self.base_energy(z) if self.base else correction
+
+    def base_energy(self, z: Tensor) -> Tensor:
+        """Return the base energy, shape (n,), at z of shape (n, d)."""
+        r = z.square().sum(-1)
+        if math.isinf(self.nu):
+            return r / 2
+        kappa = 4 * self.log_kappa.exp() / self.far
+        return (self.nu + z.shape[-1]) / 2 * torch.log1p(r / self.nu) + kappa * r / 2
+
+
+def _units(z: Tensor, units: int, generator: torch.Generator) -> nn.Linear:
+    """Return the layer w·z + b of units that switch where the standardised data z (n, d) are.
+
+    The places are k-means centres, which spread further into the tails than the data do; w has a
+    random direction, and as length the inverse distance to the centre next but one.
+    """
+    d, distinct = z.shape[1], len(z.unique(dim=0))
+    units = max(2, min(units, distinct // 3))
+    few = z[torch.randperm(len(z), generator=generator)[:4000]]
+    seed = torch.randint(2**31, (), generator=generator).item()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = KMeans(units, n_init=1, max_iter=30, random_state=seed).fit(few.numpy())
+    places = torch.from_numpy(found.cluster_centers_).float().double()
+    near = torch.cdist(places, places).sort(1).values[:, min(2, units - 1)].clamp(min=1e-3)
+    direction = torch.randn(units, d, generator=generator, dtype=torch.float64)
+    layer = linear(d, units, generator)
+    with torch.no_grad():
+        layer.weight.copy_(direction / direction.norm(dim=1, keepdim=True) / near[:, None])
+        layer.bias.copy_(-(layer.weight * places).sum(1))
+    return layer
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

@@ -1,4 +1,4 @@
-"""The samplers: plain Langevin Monte Carlo, Leimkuhler–Matthews, MALA, and MALA with jumps.
+"""The samplers: plain Langevin Monte Carlo, Leimkuhler–Matthews, and MALA.
 
 Each takes an energy f, any callable from particles (n, d) to energies (n,), and particles x0 of
 shape (n, d); each works on x0's device in x0's dtype, never changes x0 and never touches the
@@ -8,14 +8,12 @@ global random state.
 import math
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from helpers import chains
 from helpers.chains import DivergenceError as DivergenceError
 from helpers.chains import StepSize
-from helpers.data import as_samples
 from helpers.densities import Energy, ask, check_alone, watched
 
 _PIECE = 2048
@@ -186,81 +184,6 @@ def mala_step(
     moved = u.log() < log_ratio
     x, gradient = (torch.where(moved[:, None], a, b) for a, b in ((y, x), (gradient_y, gradient)))
     return x, torch.where(moved, f_y, f), gradient, moved
-
-
-def jump(energy: Energy, z: Tensor, *, generator: torch.Generator, spread: float = 2.0) -> Tensor:
-    """Propose N(0, spread² I) to every particle, wherever it is, and accept or reject it.
-
-    The independence sampler: z → y with probability min(1, p(y) g(z) / (p(z) g(y))), g the
-    proposal's density. It leaves p ∝ e^{−f} unchanged and carries particles between separate modes.
-
-    Args:
-        energy: f, from (n, d) to (n,).
-        z: particles in standardised units, shape (n, d).
-        generator: the source of randomness.
-        spread: the proposal's standard deviation.
-
-    Returns:
-        The particles after the jump, shape (n, d).
-    """
-    y = spread * normal_like(z, generator)
-    u = torch.rand(len(z), generator=generator, dtype=z.dtype, device=z.device)
-    with torch.no_grad():
-        log_ratio = energy(z) - energy(y) + (y**2 - z**2).sum(-1) / (2 * spread**2)
-    return torch.where((u.log() < log_ratio)[:, None], y, z)
-
-
-def move(
-    energy: Energy, z: Tensor, step: float, generator: torch.Generator, *, jumps: bool = True
-) -> tuple[Tensor, float]:
-    """Make a MALA step and a jump; return the particles and the share of accepted MALA steps."""
-    z, _, _, moved = mala_step(energy, z, *energy_and_gradient(energy, z), step, generator)
-    z = jump(energy, z, generator=generator) if jumps else z
-    return z, moved.double().mean().item()
-
-
-def sample(
-    energy: Energy,
-    n: int,
-    *,
-    data: Tensor | np.ndarray,
-    generator: torch.Generator | None = None,
-    rounds: int = 100,
-) -> Tensor:
-    """Draw n samples of p ∝ e^{−f} by MALA with jumps, started at randomly chosen data.
-
-    Each round is one MALA step and one jump for every particle, in units of the data's standard
-    deviations. The MALA step is steered to 70 % acceptance in the first half of the rounds and
-    kept in the second, which therefore leaves p exactly unchanged.
-
-    Args:
-        energy: f, from (n, d) to (n,), in the data's units.
-        n: how many samples.
-        data: numbers of shape (m,) or (m, d), for the start and the scale.
-        generator: as in ``langevin_monte_carlo``.
-        rounds: how many rounds.
-
-    Returns:
-        Samples of shape (n, d), float64.
-    """
-    data = as_samples(data, "data")
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"n is {n!r}; it must be a whole number, 1 or more.")
-    if generator is None:
-        generator = torch.Generator()
-        generator.seed()
-    mean, sd = data.mean(0), data.std(0)
-
-    def standard(z: Tensor) -> Tensor:
-        return energy(mean + sd * z)
-
-    z = (data[torch.randint(len(data), (n,), generator=generator)] - mean) / sd
-    step = 0.1
-    for k in range(rounds):
-        z, accepted = move(standard, z, step, generator)
-        if k < rounds // 2:
-            step *= math.exp(0.1 * (accepted - 0.7))
-    return mean + sd * z
 
 
 def energy_and_gradient(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,12 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from helpers.chains import check_bounds
+from helpers.chains import DivergenceError, check_bounds
+from helpers.checks import generator_for, number, seeded, whole
 from helpers.data import as_samples
 from helpers.energy import EnergyNet
-from helpers.langevin import energy_and_gradient, euler_maruyama, jump, move, normal_like
+from helpers.jumps import Proposal, defensive, jump, move, wide
+from helpers.langevin import energy_and_gradient, euler_maruyama, normal_like
 from helpers.objectives import Loss, Negatives, contrast
 from helpers.progress import progress
+from helpers.rivals import mixture_by_bic
 
 _GRAIN = 2.0**-16
 """Weights are rounded to multiples of this after every update.
@@ -65,17 +68,27 @@ def train(
 
     Returns:
         The energy, whose parameters no longer require a gradient.
+
+    Raises:
+        TypeError, ValueError: for an argument that is not as above.
+        DivergenceError: if the loss is not finite.
     """
-    samples = as_samples(samples)
-    generator = torch.Generator().manual_seed(0) if generator is None else generator
+    samples, updates = as_samples(samples), whole(updates, "updates", 1)
+    batch_size, lr = whole(batch_size, "batch_size", 1), number(lr, "lr", 0, above=True)
+    decay = number(decay, "decay", 0)
+    generator = generator_for(seeded(0) if generator is None else generator)
     real, state = batches(samples, batch_size, generator), None
     optimiser = torch.optim.AdamW(
         energy.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=decay, fused=True
     )
     optimiser.register_step_post_hook(round_weights)
     schedule = CosineAnnealingLR(optimiser, updates) if cosine else None
-    for _ in progress(range(updates), "training", show_progress):
+    for k in progress(range(updates), "training", show_progress):
         value, state = loss(energy, next(real), state, generator)
+        if not math.isfinite(value.item()):
+            raise DivergenceError(
+                f"the loss is {value.item()} at update {k + 1}; lr = {lr:g} must be lower.", k + 1
+            )
         optimiser.zero_grad()
         value.backward()
         optimiser.step()
@@ -92,9 +105,10 @@ def fit_energy(
     seed: int = 0,
     updates: int = 1200,
     adjust: bool = True,
-    jumps: bool = True,
+    jumps: str | None = "mixture",
     cosine: bool = True,
     base: bool = True,
+    features: bool = True,
     watch: Callable[[EnergyNet], Any] | None = None,
     show_progress: bool = True,
 ) -> tuple[EnergyNet, dict[str, list]]:
@@ -102,9 +116,12 @@ def fit_energy(
 
     ``train`` with E_data[f] − E_chains[f]: 256 chains, in standardised units, started at samples
     and moved by one MALA step and one jump before each update (Tieleman 2008, for chains that
-    persist). The weight decay, 50/n, matters for a few hundred samples and fades with n. The
-    default arguments are the recipe that the course recommends; the others show what each part is
-    good for.
+    persist). Jumps are proposed by the Gaussian mixture that the BIC chooses, and a tenth of them
+    from far around. That mixture also says how much the network need see: 16 units if it has one
+    component, else 64; and if it has more than three, 16 waves for each dimension. Few samples are
+    kept from being overfitted by fewer units, n/30 but at least 3, and by a larger weight decay,
+    1 000/n but at most 0.3. The default arguments are the recipe that the course recommends; the
+    others show what each part is good for.
 
     Args:
         samples: numbers of shape (n,) or (n, d), in any unit.
@@ -112,9 +129,11 @@ def fit_energy(
         updates, show_progress: how many updates; whether to show a bar.
         adjust: accept or reject each Langevin move, with a step that is steered towards 70 %
             acceptance; False makes it plain, with a fixed step 0.1.
-        jumps: make a jump after each Langevin move.
+        jumps: what proposes the jumps: "mixture", or "wide", N(0, 4 I) alone; None makes none.
         cosine: lower the learning rate to 0; False keeps it.
-        base: begin from the energy of the Gaussian fit, see ``EnergyNet``.
+        base: begin from the energy of a Gaussian or of Student's t, see ``EnergyNet``.
+        features: let the network see units and waves, see ``EnergyNet``; False gives it z itself.
+            They are bounded, so without a base energy z itself it is.
         watch: a function of the energy, whose values are recorded.
 
     Returns:
@@ -122,14 +141,23 @@ def fit_energy(
         lists under ``update`` and ``watch``.
 
     Raises:
-        ValueError: if samples are empty, constant, not finite or of another shape.
-        DivergenceError: if a plain chain (adjust=False) diverges.
+        TypeError, ValueError: for an argument that is not as above, or samples that are empty,
+            constant, not finite or of another shape.
+        DivergenceError: if a plain chain (adjust=False) or the loss diverges.
     """
-    samples = as_samples(samples)
-    generator = torch.Generator().manual_seed(seed)
-    energy = EnergyNet(samples, base=base, generator=generator)
-    data = (samples - energy.mean) / energy.sd
+    samples, generator = as_samples(samples), seeded(seed)
+    updates = whole(updates, "updates", 1)
+    if jumps not in ("mixture", "wide", None):
+        raise ValueError(f"jumps is {jumps!r}; it must be 'mixture', 'wide' or None.")
+    mixture = mixture_by_bic(samples)
+    parts = len(mixture.mixture_distribution.probs)
+    size = {"waves": 16 * (parts > 3) * samples.shape[1]}
+    size["units"] = (features and base) * max(3, min(64 if parts > 1 else 16, len(samples) // 30))
+    energy = EnergyNet(samples, base=base, generator=generator, **size)
+    data = (samples - energy.centre) / energy.scale
     start = data[torch.randint(len(data), (256,), generator=generator)]
+    proposal = defensive(mixture, energy.centre, energy.scale, energy.standard.nu)
+    proposals = {"mixture": proposal, "wide": wide(), None: None}
     record, done = {"update": [], "watch": []}, iter(range(1, updates + 1))
 
     def write(_: nn.Module) -> None:
@@ -138,14 +166,14 @@ def fit_energy(
             record["update"].append(update)
             record["watch"].append(watch(energy))
 
-    loss = contrast(_moving(start, adjust=adjust, jumps=jumps))
-    options = {"lr": 1e-2, "decay": 50 / len(data), "cosine": cosine, "watch": write}
+    loss = contrast(_moving(start, adjust=adjust, proposal=proposals[jumps]))
+    options = {"lr": 2e-2, "decay": min(0.3, 1000 / len(data)), "cosine": cosine, "watch": write}
     options |= {"updates": updates, "generator": generator, "show_progress": show_progress}
     train(energy.standard, data, loss, **options)
     return energy, record
 
 
-def _moving(start: Tensor, *, adjust: bool, jumps: bool) -> Negatives:
+def _moving(start: Tensor, *, adjust: bool, proposal: Proposal | None) -> Negatives:
     """Return the chains of ``fit_energy``, from start (m, d), in standardised units.
 
     The state is the chains, the step size and the number of updates. The chains are rounded, too,
@@ -155,13 +183,13 @@ def _moving(start: Tensor, *, adjust: bool, jumps: bool) -> Negatives:
     def negatives(energy, real, state, generator):
         z, step, k = state or (start, 0.1, 0)
         if adjust:
-            z, accepted = move(energy, z, step, generator, jumps=jumps)
+            z, accepted = move(energy, z, step, generator, proposal)
             step *= math.exp(0.05 * (accepted - 0.7))
         else:
             _, gradient = energy_and_gradient(energy, z)
             new = euler_maruyama(z, gradient, step, normal_like(z, generator))
             check_bounds(k, start, z, new, lambda i: "plain steps of 0.1 are too large there")
-            z = jump(energy, new, generator=generator) if jumps else new
+            z = jump(energy, new, generator=generator, proposal=proposal) if proposal else new
         z = z.float().double()
         return z, (z, step, k + 1)
 

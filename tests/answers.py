@@ -11,7 +11,8 @@ from scipy.stats import gamma
 from torch import Tensor
 
 from helpers import densities, exact, exercises, training
-from helpers.langevin import energy_and_gradient, sample
+from helpers.jumps import sample
+from helpers.langevin import energy_and_gradient
 
 Answer = Callable[..., object]
 

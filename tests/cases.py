@@ -35,3 +35,10 @@ def seeded(seed: int = 0) -> torch.Generator:
 def starts(n: int = 5, dtype: torch.dtype = torch.float64) -> Tensor:
     """Return n different particles of shape (n, 1)."""
     return torch.linspace(-1, 2, n, dtype=dtype).unsqueeze(-1)
+
+
+def covariance_is(x: Tensor, expected: Tensor) -> bool:
+    """Compare a Gaussian cloud's: entry ij has standard error √((σ_ii σ_jj + σ_ij²)/n)."""
+    diagonal = expected.diagonal()
+    error = ((diagonal[:, None] * diagonal + expected**2) / len(x)).sqrt()
+    return bool(((x.T.cov() - expected).abs() < 5 * error).all())

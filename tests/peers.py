@@ -19,7 +19,9 @@ from tqdm import tqdm
 from helpers import densities, exact
 from helpers.densities import Energy
 from helpers.energy import EnergyNet
-from helpers.langevin import langevin_monte_carlo, sample
+from helpers.jumps import sample
+from helpers.langevin import langevin_monte_carlo
+from helpers.rivals import mixture_by_bic
 from helpers.training import fit_energy, train
 
 N, DRAWS, UPDATES, REPEATS = 10_000, 5000, 1200, 5
@@ -80,9 +82,11 @@ def fit_theirs(
     """
     Model, LangevinDynamics, ContrastiveDivergence = torchebm()
     generator = torch.Generator().manual_seed(seed)
+    parts = len(mixture_by_bic(samples).mixture_distribution.probs)
     begin = time.perf_counter()
-    energy = EnergyNet(samples, base=base, generator=generator)
-    data = (samples - energy.mean) / energy.sd
+    units = base * (64 if parts > 1 else 16)
+    energy = EnergyNet(samples, units=units, base=base, generator=generator)
+    data = (samples - energy.centre) / energy.scale
     model = Model(energy.standard)
     sampler = LangevinDynamics(model, step_size=step_size, dtype=torch.float64)
     loss_of = ContrastiveDivergence(model, sampler, persistent=True, dtype=torch.float64)
@@ -90,12 +94,12 @@ def fit_theirs(
     def loss(_: Energy, real: Tensor, state: None, g: torch.Generator) -> tuple[Tensor, None]:
         return loss_of(real, generator=g)[0], None
 
-    options = {"updates": UPDATES, "decay": 50 / len(data), "show_progress": False}
+    options = {"updates": UPDATES, "lr": 2e-2, "decay": 1000 / len(data), "show_progress": False}
     train(energy.standard, data, loss, generator=generator, **options)
     seconds = time.perf_counter() - begin
     start = data[torch.randint(len(data), (DRAWS,), generator=generator)]
     draws = sampler.sample(start, n_steps=100, generator=generator)
-    return seconds, energy, energy.mean + energy.sd * draws
+    return seconds, energy, energy.centre + energy.scale * draws
 
 
 def fit_ours(samples: Tensor, seed: int, base: bool) -> tuple[float, EnergyNet, Tensor]:

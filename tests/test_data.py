@@ -9,15 +9,9 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from scipy.special import logsumexp
-from scipy.stats import norm
 
 from course import PATHS
-from helpers.data import as_samples, kde_log_density, load_column, petal_lengths, split
-from helpers.densities import draw, mixture
-
-W, M, S = [0.3, 0.7], [-2.0, 1.5], [0.5, 0.9]
-MIXTURE = mixture(W, M, S)
+from helpers.data import as_samples, load_column, petal_lengths, split
 
 
 def test_petal_lengths_are_fisher_s_with_a_gap_between_two_groups() -> None:
@@ -200,17 +194,6 @@ def test_split_takes_numpy_s_numbers_and_arrays() -> None:
     given = split(x, seed=np.int64(1), held_out=np.float32(0.5))
     expected = split(as_samples(x), seed=1, held_out=0.5)
     assert all(torch.equal(a, b) for a, b in zip(given, expected, strict=True))
-
-
-def test_kde_is_the_mean_of_gaussian_kernels_of_scott_s_width() -> None:
-    """The width is sd · n^(−1/5), and far out the logarithm stays finite."""
-    data = draw(MIXTURE, 200, generator=torch.Generator().manual_seed(0))
-    x = torch.tensor([-50.0, -2.0, 0.3, 60.0], dtype=torch.float64)
-    width = data.std().item() * 200 ** (-1 / 5)
-    kernels = norm.logpdf(x.numpy()[:, None], data.flatten().numpy(), width)
-    expected = torch.from_numpy(logsumexp(kernels, axis=1) - math.log(200))
-    torch.testing.assert_close(kde_log_density(data, x), expected, rtol=1e-10, atol=1e-10)
-    assert expected.isfinite().all() and expected[-1] < -745
 
 
 def test_writing_the_samples_loses_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

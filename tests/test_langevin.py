@@ -11,12 +11,21 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.stats import kstest, norm
+from scipy.stats import kstest
 from torch import Tensor, nn
 
-from cases import CORRELATED, PRECISION, SAMPLERS, N, correlated, quadratic, seeded, starts
-from helpers import langevin
-from helpers.densities import draw, energy_of, gaussian, mixture
+from cases import (
+    CORRELATED,
+    PRECISION,
+    SAMPLERS,
+    N,
+    correlated,
+    covariance_is,
+    quadratic,
+    seeded,
+    starts,
+)
+from helpers.densities import draw, gaussian
 from helpers.exact import (
     cdf,
     grid,
@@ -26,11 +35,9 @@ from helpers.exact import (
 )
 from helpers.langevin import (
     energy_and_gradient,
-    jump,
     langevin_monte_carlo,
     mala,
     mala_step,
-    sample,
 )
 
 
@@ -128,13 +135,6 @@ def test_mala_step_returns_what_belongs_to_the_new_place() -> None:
         torch.testing.assert_close(value, expected)
 
 
-def covariance_is(x: Tensor, expected: Tensor) -> bool:
-    """Compare a Gaussian cloud's: entry ij has standard error √((σ_ii σ_jj + σ_ij²)/n)."""
-    diagonal = expected.diagonal()
-    error = ((diagonal[:, None] * diagonal + expected**2) / len(x)).sqrt()
-    return bool(((x.T.cov() - expected).abs() < 5 * error).all())
-
-
 def test_plain_langevin_in_two_dimensions() -> None:
     """Σ ← (I − sA) Σ (I − sA)ᵀ + 2s I with A the precision matrix, from a single point."""
     s, x0 = 0.2, torch.tensor([[3.0, -2.0]], dtype=torch.float64).expand(N, 2)
@@ -147,99 +147,14 @@ def test_plain_langevin_in_two_dimensions() -> None:
     assert ((x.mean(0) - mean).abs() < 5 * (covariance.diagonal() / N).sqrt()).all()
 
 
-@pytest.mark.parametrize(
-    "move",
-    [
-        lambda x, g: mala(correlated, x, 4, 0.3, generator=g),
-        lambda x, g: jump(correlated, jump(correlated, x, generator=g), generator=g),
-    ],
-    ids=["mala", "jump"],
-)
-def test_accept_and_reject_leave_a_two_dimensional_gaussian_as_it_is(move) -> None:
+def test_mala_leaves_a_two_dimensional_gaussian_as_it_is() -> None:
     """Perfect draws are still N(0, Σ) afterwards, though most of them have moved."""
     factor = torch.linalg.cholesky(CORRELATED)
     x0 = torch.randn(N, 2, generator=seeded(1), dtype=torch.float64) @ factor.T
-    x = move(x0, seeded(2))
+    x = mala(correlated, x0, 4, 0.3, generator=seeded(2))
     assert covariance_is(x, CORRELATED)
     assert ((x.mean(0)).abs() < 5 * (CORRELATED.diagonal() / N).sqrt()).all()
     assert (x != x0).all(1).double().mean() > 0.5
-
-
-def test_jumps_carry_particles_to_the_other_mode() -> None:
-    """From one mode alone, 40 jumps share the particles out by the modes' weights."""
-    energy = energy_of(mixture([0.2, 0.8], [-1.5, 1.5], [0.3, 0.3]))
-    x, before = torch.full((N, 1), -1.5, dtype=torch.float64), torch.get_rng_state()
-    g = seeded()
-    for _ in range(40):
-        x = jump(energy, x, generator=g)
-    share = (x > 0).double().mean()
-    assert abs(share - 0.8) < 5 * math.sqrt(0.16 / N)
-    assert torch.equal(before, torch.get_rng_state())
-
-
-def test_a_jump_within_its_own_proposal_is_always_accepted() -> None:
-    """If p = N(0, τ²) is the proposal too, every particle moves, from anywhere, to N(0, τ²)."""
-    tau, x0 = 0.7, starts(N)
-    x = jump(quadratic(0, tau), x0, generator=seeded(), spread=tau)
-    assert (x != x0).all()
-    assert abs(x.mean()) < 5 * tau / math.sqrt(N)
-    assert abs(x.var() - tau**2) < 5 * tau**2 * math.sqrt(2 / N)
-
-
-def test_sample_draws_the_energy_it_is_given() -> None:
-    """Started from data of the wrong weights, in other units, it ends with the energy's own law."""
-    weights, n = [0.3, 0.7], 10_000
-    target = mixture(weights, [94.0, 106.0], [1.5, 2.0])
-    data = draw(mixture([0.5, 0.5], [94.0, 106.0], [1.5, 2.0]), 500, generator=seeded(1))
-    x = sample(energy_of(target), n, data=data, generator=seeded(2))
-    assert x.shape == (n, 1) and x.dtype == torch.float64
-
-    def exact(y):
-        return 0.3 * norm.cdf(y, 94, 1.5) + 0.7 * norm.cdf(y, 106, 2)
-
-    assert kstest(x.flatten().numpy(), exact).statistic < 2.75 / math.sqrt(n)
-
-
-def test_sample_works_in_two_dimensions_and_touches_nothing() -> None:
-    """Columns keep their own scales; the data and the global random state stay as they were."""
-    scale = torch.tensor([100.0, 0.01], dtype=torch.float64)
-    data = torch.randn(300, 2, generator=seeded(1), dtype=torch.float64) * scale
-    kept, before = data.clone(), torch.get_rng_state()
-    x = sample(lambda x: ((x / scale) ** 2).sum(-1) / 2, 4000, data=data, generator=seeded(2))
-    assert covariance_is(x / scale, torch.eye(2, dtype=torch.float64))
-    assert torch.equal(data, kept) and torch.equal(before, torch.get_rng_state())
-    first, second = (sample(quadratic(0, 1), 4, data=data, rounds=2) for _ in range(2))
-    assert not torch.equal(first, second) and torch.equal(before, torch.get_rng_state())
-
-
-def test_sample_finds_its_step_where_jumps_do_not_help() -> None:
-    """A target of a twentieth of the data's width refuses s = 0.1; steered, MALA reaches it."""
-    data = torch.randn(300, 2, generator=seeded(1), dtype=torch.float64)
-    x = sample(quadratic(0, 0.05), 2000, data=data, generator=seeded(2))
-    assert covariance_is(x, 0.05**2 * torch.eye(2, dtype=torch.float64))
-
-
-def test_sample_keeps_its_step_in_the_second_half(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only a step that is kept leaves p as it is: 10 rounds steer it, 10 more do not."""
-    steps, move = [], langevin.move
-
-    def noted(energy, z, step, generator):
-        steps.append(step)
-        return move(energy, z, step, generator)
-
-    monkeypatch.setattr(langevin, "move", noted)
-    sample(quadratic(0, 1), 50, data=starts(20), generator=seeded(), rounds=20)
-    assert len(set(steps[:11])) == 11 and len(steps) == 20
-    assert set(steps[10:]) == {steps[10]}
-
-
-@pytest.mark.parametrize("n", [0, -1, 1.5, True, "3"])
-def test_sample_refuses_a_bad_number(n) -> None:
-    """n must be a whole number, 1 or more; data are checked by as_samples."""
-    with pytest.raises(ValueError, match=f"^n is {n!r}; it must be a whole number, 1 or more"):
-        sample(quadratic(0, 1), n, data=[0.0, 1.0])
-    with pytest.raises(ValueError, match=r"^data holds 1 value\(s\)"):
-        sample(quadratic(0, 1), 3, data=[0.0])
 
 
 # --- what a sampler returns, and what it leaves alone -----------------------------------------

@@ -7,7 +7,10 @@ import pytest
 import torch
 
 import peers
+from cases import seeded
 from course import ROOT
+from helpers import training
+from helpers.densities import draw
 
 
 def test_without_torchebm_it_says_how_to_get_it(monkeypatch) -> None:
@@ -42,3 +45,32 @@ def test_the_matrix_product_rate_is_one_that_a_machine_can_have() -> None:
     torch.set_num_threads(1)
     assert 1e8 < peers.matrix_product_rate(128) < 1e12
     torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("base", [True, False])
+@pytest.mark.parametrize("name", peers.TARGETS)
+def test_both_recipes_train_with_the_same_arguments(name, base, monkeypatch) -> None:
+    """Network, data, updates, learning rate, decay: what is compared is the chains alone."""
+    seen = []
+
+    class Peer:
+        """Whatever of TorchEBM; its samples are their starts."""
+
+        def __init__(self, *_, **options): ...
+
+        def sample(self, start, **options):
+            return start
+
+    def noted(energy, data, loss, *, generator, watch=None, show_progress, cosine=True, **options):
+        seen.append((sum(p.numel() for p in energy.parameters()), data, cosine, options))
+
+    monkeypatch.setattr(peers, "torchebm", lambda: (Peer, Peer, Peer))
+    monkeypatch.setattr(peers, "train", noted)
+    monkeypatch.setattr(training, "train", noted)
+    samples = draw(peers.TARGETS[name][0], peers.N, generator=seeded())
+    peers.fit_theirs(samples, 0, base, 0.01)
+    training.fit_energy(samples, base=base, updates=peers.UPDATES, show_progress=False)
+    (theirs, ours), names = seen, ("parameters", "data", "cosine", "options")
+    assert torch.equal(theirs[1], ours[1])
+    for i in (0, 2, 3):
+        assert theirs[i] == ours[i], names[i]
