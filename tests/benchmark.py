@@ -194,8 +194,11 @@ def few_samples(targets: dict[str, Target], sizes: tuple[int, ...]) -> Iterator[
             for seed in SEEDS:
                 samples = target.draw(n, seed)
                 for recipe, values in kls.items():
-                    log_q = RECIPES[recipe](samples, seed, target.x)[1]
-                    values.append(1000 * exact.kl(log_p, log_q, target.x))
+                    try:
+                        log_q = RECIPES[recipe](samples, seed, target.x)[1]
+                        values.append(1000 * exact.kl(log_p, log_q, target.x))
+                    except ValueError:  # narrower than the grid, or beyond it
+                        values.append(math.inf)
             wins = sum(a < b for a, b in zip(kls[OURS], kls[TUNED], strict=True))
             medians = {recipe: median(values) for recipe, values in kls.items()}
             worst = {f"worst {recipe}": max(kls[recipe]) for recipe in (OURS, TUNED)}
