@@ -77,7 +77,6 @@ class _StandardEnergy(nn.Module):
     ):
         super().__init__()
         d, self.nu, self.base = z.shape[1], nu, base
-        self.far = z.square().sum(1).max().item()
         self.units = _units(z, units, generator) if units else None
         omega = torch.randn(d, waves if units else 0, generator=generator, dtype=torch.float64)
         size = 2 * 15 ** torch.rand(omega.shape[1], generator=generator, dtype=torch.float64)
@@ -90,6 +89,7 @@ class _StandardEnergy(nn.Module):
         self.net = nn.Sequential(*(part for pair in hidden for part in pair))
         self.net.append(linear(width, 1, generator))
         if base and math.isfinite(nu):
+            self.far = z.square().sum(1).max().item()
             self.log_kappa = nn.Parameter(torch.zeros((), dtype=torch.float64))
 
     def forward(self, z: Tensor) -> Tensor:

@@ -194,9 +194,7 @@ def _warn(rounds: int, half: Tensor, end: Tensor, far: Tensor) -> None:
     """
     others = {"where they start": far, "how long they run": half}
     for what, other in others.items():
-        values = [
-            ks_2samp(a.numpy(), b.numpy()).pvalue for a, b in zip(end.T, other.T, strict=True)
-        ]
+        values = [ks_2samp(*two).pvalue for two in zip(end.numpy().T, other.numpy().T, strict=True)]
         if min(values) < 1e-6 / len(values):
             warnings.warn(
                 f"after rounds = {rounds} the samples still depend on {what}; more rounds may"

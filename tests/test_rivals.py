@@ -227,3 +227,14 @@ def test_one_wild_value_does_not_set_the_scale() -> None:
     data[0] = 1e6
     centre, scale, nu = student_fit(data)
     assert math.isfinite(nu) and abs(centre.item()) < 0.2 and 0.7 < scale.item() < 1.3
+
+
+@pytest.mark.parametrize(("n", "seen"), [(10_000, 10_000), (15_000, 7500), (20_001, 6667)])
+def test_a_mixture_is_fitted_to_at_most_10_000_samples(monkeypatch, n: int, seen: int) -> None:
+    sizes, fit = [], rivals.GaussianMixture.fit
+    monkeypatch.setattr(
+        rivals.GaussianMixture, "fit", lambda self, z: sizes.append(len(z)) or fit(self, z)
+    )
+    x = torch.randn(n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rivals.mixture_by_bic(x, most=1)
+    assert sizes == [seen]
