@@ -141,24 +141,30 @@ def step_seeded(energy, x, s, generator):
     return stepping()(energy, x, s, torch.Generator().manual_seed(3))
 
 
-def limit(bound=lambda c: 2 / c.max()) -> Answer:
-    """Return the largest step by differences; another bound is a mistake."""
+def settling(
+    kernel=exact.langevin_kernel, k=10**6, column=False, mass=lambda p, x, cut: p[x < cut].sum()
+) -> Answer:
+    """Return the mass left of cut after k steps from an even start; or a mistake."""
 
-    def largest_step(energy, x):
-        f, h = energy(x[:, None]), x[1] - x[0]
-        return bound((f[2:] - 2 * f[1:-1] + f[:-2]) / h**2)
+    def settled_mass(energy, x, s, cut):
+        matrix = torch.linalg.matrix_power(kernel(energy, x, s), k)
+        even = torch.full_like(x, 1 / len(x))
+        return mass(matrix @ even if column else even @ matrix, x, cut)
 
-    return largest_step
-
-
-def limit_by_autograd(energy, x):
-    u = x.reshape(-1, 1).requires_grad_()
-    (slope,) = torch.autograd.grad(energy(u).sum(), u, create_graph=True)
-    return 2 / torch.autograd.grad(slope.sum(), u)[0].max().numpy()
+    return settled_mass
 
 
-def whole_variance(energy, x):
-    return 2 * exact.moments(exact.log_density(energy, x), x)[1] ** 2
+def settled_by_system(energy, x, s, cut):
+    """Solve p P = p, in NumPy."""
+    matrix = exact.langevin_kernel(energy, x, s).numpy()
+    system = np.vstack([matrix.T - np.eye(len(x)), np.ones(len(x))])
+    p = np.linalg.lstsq(system, np.append(np.zeros(len(x)), 1.0))[0]
+    return p[x.numpy() < cut].sum()
+
+
+def settled_by_trapezoids(energy, x, s, cut):
+    p = exact.langevin_kernel(energy, x, s).matrix_power(10**6)[len(x) // 2] / (x[1] - x[0])
+    return torch.trapezoid(p[x < cut], x[x < cut])
 
 
 # --- 4 -----------------------------------------------------------------------------------------

@@ -154,6 +154,18 @@ def test_explorer_shows_and_says_what_its_chain_is() -> None:
     assert f"W₁ to the target {curves['particles'][-1]:.3f}" in says
 
 
+def test_measured_variance_is_said_with_its_standard_error() -> None:
+    """Over 200 seeds the variances scatter as much as the panel says, for a box and for a bell."""
+    for n_steps in (0, 20):
+        ends = [
+            run_chain(BASE._replace(n_steps=n_steps), seed).path[-1].clone() for seed in range(200)
+        ]
+        variances, errors = np.array([steps.variance_and_error(end) for end in ends]).T
+        assert errors.mean() == pytest.approx(variances.std(), rel=0.2)
+    says = steps.draw_steps(blank(7.6, 3.8), seed=199, **BASE._asdict())
+    assert f"variance {variances[-1]:.3f} ± {errors[-1]:.3f} measured" in says
+
+
 def test_seed_changes_the_particles_and_not_the_law() -> None:
     first, second = run_chain(BASE, 0), run_chain(BASE, 1)
     assert (first.path != second.path).all() and first.law is second.law

@@ -312,6 +312,17 @@ def test_flow_shows_and_says_its_step(model: str) -> None:
         assert p.exp().max() < 1 and W1 == pytest.approx(exact.integrate(gap, x).item(), abs=2e-3)
 
 
+@pytest.mark.parametrize("name", ["histogram", "steps", "flow"])
+def test_a_panel_that_draws_particles_has_a_seed(name: str) -> None:
+    panel = MAKERS[name]()
+    assert panel.controls["seed"].label == "seed"
+    pictures = []
+    for seed in (0, 1, 0):
+        panel.set(seed=seed)
+        pictures.append(panel.picture)
+    assert pictures[0] == pictures[2] != pictures[1]
+
+
 def test_each_seed_has_a_flow_of_its_own() -> None:
     flows = [flow.flow_particles(ENERGIES["exact"], "from [0, 10]", seed) for seed in (0, 1, 0)]
     assert (flows[0] != flows[1]).all() and (flows[0] == flows[2]).all()

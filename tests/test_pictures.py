@@ -19,9 +19,9 @@ CHANGES = {
     "letter of a small legend": ("01_data_histogram", "code-15", 'label="p*"', 'label="p"'),
     "letter of a legend": ("01_data_histogram", "code-06", 'label="p*"', 'label="p"'),
     "letter of a label": ("01_data_histogram", "code-06", 'xlabel="x"', 'xlabel="y"'),
-    "digit": ("03_langevin_monte_carlo", "code-21", "5 000 particles", "6 000 particles"),
+    "digit": ("03_langevin_monte_carlo", "code-06", "5 000 particles", "6 000 particles"),
     "tick": ("03_langevin_monte_carlo", "code-18", "xticks=[0, 5, 10]", "xticks=[0, 5.1, 10]"),
-    "dashes": ("03_langevin_monte_carlo", "code-21", '"--"', '"-."'),
+    "dashes": ("03_langevin_monte_carlo", "code-18", '"--"', '"-."'),
     "shorter dashes": ("03_langevin_monte_carlo", "code-13", '"--"', "(0, (3.5, 1.6))"),
 }
 """For each kind of change the figure, by notebook and cell, and what becomes what in its code."""
@@ -65,7 +65,7 @@ def test_small_change_is_noticed(change: str) -> None:
 def test_other_instructions_are_not_noticed(tmp_path: Path) -> None:
     """A figure of chains, made anew without AVX; the three instruction sets of the README differ
     in the pictures of all notebooks by ``ANOTHER_PROCESSOR`` at most."""
-    figure, path = (LESSONS["03_langevin_monte_carlo"], "code-21"), tmp_path / "other.png"
+    figure, path = (LESSONS["03_langevin_monte_carlo"], "code-18"), tmp_path / "other.png"
     code = "import sys, course, test_pictures; test_pictures.figures(course.LESSONS[sys.argv[1]],"
     code += " sys.argv[2])[0].save(sys.argv[3])"
     command = [sys.executable, "-W", "ignore", "-c", code, figure[0].stem, figure[1], str(path)]

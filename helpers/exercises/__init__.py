@@ -18,8 +18,8 @@ from helpers.exercises.histogram import average_log_likelihood as average_log_li
 from helpers.exercises.histogram import draws_needed as draws_needed
 from helpers.exercises.histogram import kl_by_quadrature as kl_by_quadrature
 from helpers.exercises.langevin import langevin_step as langevin_step
-from helpers.exercises.langevin import largest_step as largest_step
 from helpers.exercises.langevin import schedule_for_three as schedule_for_three
+from helpers.exercises.langevin import settled_mass as settled_mass
 from helpers.exercises.langevin import stationary_variance as stationary_variance
 from helpers.exercises.recipes import denoising_loss as denoising_loss
 from helpers.exercises.recipes import noise_for as noise_for

@@ -34,7 +34,7 @@ def score(answer: object) -> str:
         expect(f"The score of {name} at −2, −1, 0, …", found, -slope, mistakes)
     return (
         "The constant log Z has gone with the derivative. That is why a sampler can do without"
-        " it, and why notebook 3 needs nothing else."
+        " it; the plain one of notebook 3 needs nothing but this."
     )
 
 

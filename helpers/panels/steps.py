@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
+from torch import Tensor
 from torch.distributions import Distribution
 
 from helpers import exact, plots
@@ -100,10 +101,17 @@ def floor_of_w1(target: Distribution) -> float:
     return exact.mean_w1(target.log_prob(x), x, PARTICLES)
 
 
+def variance_and_error(particles: Tensor) -> tuple[float, float]:
+    """Return the variance of particles (n,) and its standard error, √((fourth − variance²)/n)."""
+    squares = (particles - particles.mean()).square()
+    return particles.var().item(), squares.std().item() / math.sqrt(len(particles))
+
+
 def _say_chain(chain: Chain) -> str:
     """Say in words what a run of the explorer shows."""
     setting, k, moments = chain.setting, len(chain.path) - 1, chain.moments
-    says = [f"After {k} steps: variance {shown(chain.path[-1].var().item())} measured"]
+    variance, error = variance_and_error(chain.path[-1])
+    says = [f"After {k} steps: variance {shown(variance)} ± {shown(error)} measured"]
     says[0] += f", {shown(moments[1])} exact" if moments else ""
     says[0] += f"; the target has {setting.density.variance:.3f}."
     if setting.plain:
