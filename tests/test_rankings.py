@@ -1,0 +1,134 @@
+"""What the lessons rank, measured again on a seed that they do not show.
+
+A sentence that says "more than" or "farther off" must hold for other data and another training,
+too. So the cells of a lesson that compute its tables run here with another seed, and each claim is
+a small test of the names that they leave.
+"""
+
+from types import SimpleNamespace
+
+import pytest
+
+from course import LESSONS
+from excerpt import excerpt
+
+SEED = 7
+
+
+def lesson(name: str, cells: list[str], seeds: str) -> SimpleNamespace:
+    """Run some cells of a lesson, with what they need, and return the names that they bind.
+
+    Args:
+        name: the lesson's file, without its ending.
+        cells: the ids of the cells.
+        seeds: the id of the cell that binds ``seeds``.
+    """
+    names: dict[str, object] = {}
+    done: set[str] = set()
+    for cell in cells:
+        for source in excerpt(LESSONS[name], cell, {seeds: f"seeds = [{SEED}]"}):
+            if source not in done:
+                exec(source, names)
+                done.add(source)
+    return SimpleNamespace(**names)
+
+
+# --- 6 ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def six() -> SimpleNamespace:
+    cells = ["code-12", "code-19", "longer-06", "code-30", "code-40", "runs-06", "code-67"]
+    return lesson("06_what_training_fits", cells, "seeds-06")
+
+
+@pytest.fixture(scope="module")
+def fitted(six) -> dict[str, dict[str, float]]:
+    """Return mean, sd and KL of each network."""
+    return {name: six.result(net) for name, (net,) in six.nets.items()}
+
+
+@pytest.fixture(scope="module")
+def runs(six) -> dict[str, list[float]]:
+    """Return W1 of short runs, the sd after long ones, plain and MALA, and the model's."""
+    names = ["short runs, plain", "exact NLL", "persistent, plain"]
+    return {name: list(six.runs(six.nets[name][0]).values()) for name in names}
+
+
+def test_6_2_the_start_from_noise_biases_most_and_persistent_mala_least(six) -> None:
+    bias = {name: (c.mean(0) - six.exact_gradient).norm().item() for name, c in six.clouds.items()}
+    for kind in ("plain", "MALA"):
+        near = max(bias[f"CD-5, {kind}"], bias[f"persistent, {kind}"])
+        assert bias[f"short runs, {kind}"] > 4 * bias[f"5 % restarts, {kind}"] > 8 * near
+    assert bias["persistent, plain"] > 3 * bias["persistent, MALA"]
+
+
+def test_6_2_cd_comes_out_too_short(six) -> None:
+    for kind in ("plain", "MALA"):
+        assert six.exact_gradient[0] < 1.2 * six.clouds[f"CD-5, {kind}"].mean(0)[0] < 0
+
+
+def test_6_3_the_networks_end_in_this_order(fitted) -> None:
+    order = ["exact NLL", "persistent, plain", "5 % restarts, plain", "short runs, plain"]
+    kls = [fitted[name]["KL"] for name in order]
+    assert kls == sorted(kls)
+    assert kls[0] < kls[1] / 2
+    assert kls[3] > 10 * kls[2]
+
+
+def test_6_3_short_runs_are_not_at_rest(six, fitted) -> None:
+    before, after = fitted["short runs, plain"]["KL"], six.result(six.longer)["KL"]
+    assert min(before, after) > 200
+    assert abs(after - before) > 30
+
+
+def test_6_3_restarts_cost_a_spring_more_than_a_network(six, fitted) -> None:
+    spring = six.result(six.end_of(5, 0.1, 0.05))
+    assert spring["KL"] > 1.2 * fitted["5 % restarts, plain"]["KL"]
+
+
+def test_6_3_more_steps_forget_the_start(six) -> None:
+    for beta in (0.05, 1.0):
+        kls = [six.result(six.end_of(k, 0.1, beta))["KL"] for k in (5, 20, 60)]
+        assert kls[0] > 10 * kls[1] > 10 * kls[2]
+
+
+def test_6_3_accept_reject_makes_short_runs_narrower_still(six, fitted) -> None:
+    refused = six.refused(SEED)
+    assert refused["sd of the model"] < 0.75 * fitted["short runs, plain"]["sd"]
+    assert refused["share that 5 steps do not move"] > 0.1
+
+
+def test_6_4_short_runs_have_the_better_samples_and_the_worse_density(runs, fitted) -> None:
+    assert 10 * runs["short runs, plain"][0] < runs["exact NLL"][0]
+    assert fitted["short runs, plain"]["KL"] > 10 * fitted["exact NLL"]["KL"]
+
+
+def test_6_4_a_long_run_tells_with_accept_reject_only(runs) -> None:
+    plain = {name: abs(row[1] - 1) for name, row in runs.items()}
+    adjusted = {name: abs(row[2] - 1) for name, row in runs.items()}
+    assert plain["persistent, plain"] < plain["exact NLL"]
+    assert 2 * adjusted["exact NLL"] < adjusted["persistent, plain"]
+    assert 2 * adjusted["persistent, plain"] < adjusted["short runs, plain"]
+
+
+def test_6_6_what_a_draw_costs(six) -> None:
+    prices, bias = six.prices["gradients a draw"], six.prices["bias"].abs()
+    assert prices["MALA"].min() < 0.7 * prices["Leimkuhler–Matthews"].min()
+    plain = bias["plain Langevin"]
+    assert (20 * bias["Leimkuhler–Matthews"][plain.index] < plain).all()
+
+
+def test_6_writes_out_what_helpers_have(six) -> None:
+    """The loss and the persistent chains that stand in its cells are those that it then takes."""
+    energy, start = six.Spring(4.5, 0.6), six.data[:256]
+    losses = [six.nll, six.objectives.exact_nll(six.x)]
+    values = [loss(energy, six.data, None, None)[0] for loss in losses]
+    assert abs(values[0] - values[1]) < 1e-9
+    sources = [six.persistent(start, 5, 0.1, six.mala)]
+    sources += [six.objectives.persistent(start, 5, 0.1, sampler=six.mala)]
+    states = [None, None]
+    for k in range(3):
+        moved = zip(sources, states, strict=True)
+        states = [source(energy, six.data, state, six.seeded(k))[1] for source, state in moved]
+    assert (states[0] - states[1]).abs().max() < 1e-9
