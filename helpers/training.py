@@ -120,8 +120,8 @@ def fit_energy(
     from far around. That mixture also says how much the network need see: 16 units if it has one
     component, else 64; and if it has more than three, 16 waves for each dimension. Few samples are
     kept from being overfitted by fewer units, n/30 but at least 3, and by a larger weight decay,
-    1 000/n but at most 0.3. The default arguments are the recipe that the course recommends; the
-    others show what each part is good for.
+    1 000/n but at most 0.3, or 25/n where that is more and there is one component. The default
+    arguments are the recipe that the course recommends; the others show what each part is good for.
 
     Args:
         samples: numbers of shape (n,) or (n, d), in any unit.
@@ -149,15 +149,16 @@ def fit_energy(
     updates = whole(updates, "updates", 1)
     if jumps not in ("mixture", "wide", None):
         raise ValueError(f"jumps is {jumps!r}; it must be 'mixture', 'wide' or None.")
-    mixture = mixture_by_bic(samples)
-    parts = len(mixture.mixture_distribution.probs)
+    mixture = mixture_by_bic(samples) if features or jumps == "mixture" else None
+    parts = len(mixture.mixture_distribution.probs) if mixture else 1
     size = {"waves": 16 * (parts > 3) * samples.shape[1]}
     size["units"] = (features and base) * max(3, min(64 if parts > 1 else 16, len(samples) // 30))
     energy = EnergyNet(samples, base=base, generator=generator, **size)
     data = (samples - energy.centre) / energy.scale
     start = data[torch.randint(len(data), (256,), generator=generator)]
-    proposal = defensive(mixture, energy.centre, energy.scale, energy.standard.nu)
-    proposals = {"mixture": proposal, "wide": wide(), None: None}
+    proposal = wide() if jumps else None
+    if jumps == "mixture":
+        proposal = defensive(mixture, energy.centre, energy.scale, energy.standard.nu)
     record, done = {"update": [], "watch": []}, iter(range(1, updates + 1))
 
     def write(_: nn.Module) -> None:
@@ -166,8 +167,9 @@ def fit_energy(
             record["update"].append(update)
             record["watch"].append(watch(energy))
 
-    loss = contrast(_moving(start, adjust=adjust, proposal=proposals[jumps]))
-    options = {"lr": 2e-2, "decay": min(0.3, 1000 / len(data)), "cosine": cosine, "watch": write}
+    loss = contrast(_moving(start, adjust=adjust, proposal=proposal))
+    decay = max(min(0.3, 1000 / len(data)), 25 / len(data) * (parts == 1))
+    options = {"lr": 2e-2, "decay": decay, "cosine": cosine, "watch": write}
     options |= {"updates": updates, "generator": generator, "show_progress": show_progress}
     train(energy.standard, data, loss, **options)
     return energy, record

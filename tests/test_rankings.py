@@ -33,6 +33,48 @@ def lesson(name: str, cells: list[str], seeds: str) -> SimpleNamespace:
     return SimpleNamespace(**names)
 
 
+# --- 4 ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def four() -> SimpleNamespace:
+    cells = ["code-23", "suspects-table", "code-31"]
+    return lesson("04_energy_based_model", cells, "seeds-04")
+
+
+@pytest.fixture(scope="module")
+def rungs(four) -> dict[str, dict[str, float]]:
+    """Return the KL of each judge's fits, by the line of the ladder."""
+    kls: dict[str, dict[str, float]] = {}
+    for (judge, line, _), kl in four.kls.items():
+        kls.setdefault(judge, {})[line] = kl
+    return kls
+
+
+def test_4_3_only_without_the_penalty_the_samples_have_the_right_width(four) -> None:
+    sds = [four.sample_as_published(net, SEED)[1].std().item() for net in four.nets.values()]
+    mended, no_penalty = sds
+    assert mended > no_penalty + 0.8
+    assert 0.8 < no_penalty < 1.3
+
+
+def test_4_5_a_bell_needs_the_cosine_and_the_base_energy(rungs) -> None:
+    bell = rungs["N(5, 1)"]
+    assert bell["persistent chains"] > bell["+ cosine"] > 3 * bell["+ base energy"]
+    assert bell["+ base energy"] < 2
+
+
+def test_4_5_three_modes_need_jumps_and_features(rungs) -> None:
+    modes = rungs["three modes"]
+    assert modes["+ base energy"] > 1000
+    assert modes["+ accept/reject"] > modes["+ jumps"] > 10 * modes["+ features"]
+
+
+def test_4_5_the_claw_waits_for_the_features(rungs) -> None:
+    claw = rungs["the claw"]
+    assert claw["+ jumps"] > 10 * claw["+ features"]
+
+
 # --- 6 ------------------------------------------------------------------------------------------
 
 
