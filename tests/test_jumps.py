@@ -220,11 +220,20 @@ def test_sample_takes_numpy_s_numbers_and_no_rounds() -> None:
     "energy",
     [
         energy_of(mixture([0.5, 0.5], [-100.0, -93.0], [1.0, 1.0])),
+        energy_of(mixture([0.5, 0.5], [-100.0, -60.0], [1.0, 1.0])),
+        energy_of(mixture([0.97, 0.03], [-100.0, -80.0], [1.0, 0.5])),
         lambda x: 0 * x.sum(-1),
         lambda x: -(x**2).sum(-1),
         lambda x: (x**2).sum(-1).sqrt() / 100,
     ],
-    ids=["a mode without data", "f = 0", "f = −x²", "f much wider than the data"],
+    ids=[
+        "a mode without data",
+        "farther off",
+        "a small one",
+        "f = 0",
+        "f = −x²",
+        "f much wider than the data",
+    ],
 )
 def test_sample_says_so_if_the_start_matters(energy) -> None:
     """Data around −100 alone: a warning, or an error, but no samples without a word."""
