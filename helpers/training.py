@@ -119,9 +119,9 @@ def fit_energy(
     persist). Jumps are proposed by the Gaussian mixture that the BIC chooses, and a tenth of them
     from far around. That mixture also says how much the network need see: 16 units if it has one
     component, else 64; and if it has more than three, 16 waves for each dimension. Few samples are
-    kept from being overfitted by fewer units, n/30 but at least 3, and by a larger weight decay,
-    1 000/n but at most 0.3, or 25/n where that is more and there is one component. The default
-    arguments are the recipe that the course recommends; the others show what each part is good for.
+    kept from being overfitted by fewer units, n/60 but at least 3, and by a weight decay of 1 000/n
+    that stops at 0.1, or is 45/n up to 0.3; with one component it stops at 0.3, or is 25/n. The
+    defaults are the recipe that the course recommends; the others show what a part is good for.
 
     Args:
         samples: numbers of shape (n,) or (n, d), in any unit.
@@ -145,14 +145,14 @@ def fit_energy(
             constant, not finite or of another shape.
         DivergenceError: if a plain chain (adjust=False) or the loss diverges.
     """
-    samples, generator = as_samples(samples), seeded(seed)
-    updates = whole(updates, "updates", 1)
+    samples, updates = as_samples(samples), whole(updates, "updates", 1)
+    n, generator = len(samples), seeded(seed)
     if jumps not in ("mixture", "wide", None):
         raise ValueError(f"jumps is {jumps!r}; it must be 'mixture', 'wide' or None.")
     mixture = mixture_by_bic(samples) if features or jumps == "mixture" else None
     parts = len(mixture.mixture_distribution.probs) if mixture else 1
     size = {"waves": 16 * (parts > 3) * samples.shape[1]}
-    size["units"] = (features and base) * max(3, min(64 if parts > 1 else 16, len(samples) // 30))
+    size["units"] = (features and base) * max(3, min(64 if parts > 1 else 16, n // 60))
     energy = EnergyNet(samples, base=base, generator=generator, **size)
     data = (samples - energy.centre) / energy.scale
     start = data[torch.randint(len(data), (256,), generator=generator)]
@@ -168,10 +168,10 @@ def fit_energy(
             record["watch"].append(watch(energy))
 
     loss = contrast(_moving(start, adjust=adjust, proposal=proposal))
-    decay = max(min(0.3, 1000 / len(data)), 25 / len(data) * (parts == 1))
-    options = {"lr": 2e-2, "decay": decay, "cosine": cosine, "watch": write}
-    options |= {"updates": updates, "generator": generator, "show_progress": show_progress}
-    train(energy.standard, data, loss, **options)
+    most, least = (0.1, min(0.3, 45 / n)) if parts > 1 else (0.3, 25 / n)
+    options = {"lr": 2e-2, "decay": max(min(most, 1000 / n), least), "cosine": cosine}
+    options |= {"updates": updates, "generator": generator, "watch": write}
+    train(energy.standard, data, loss, show_progress=show_progress, **options)
     return energy, record
 
 

@@ -58,10 +58,6 @@ def test_4_3_only_without_the_penalty_the_samples_have_the_right_width(four) -> 
     assert 0.8 < no_penalty < 1.3
 
 
-def test_4_5_a_bell_is_no_judge(left_out) -> None:
-    assert max(left_out["N(5, 1)"].values()) < 5
-
-
 def test_4_5_three_modes_miss_every_part(left_out) -> None:
     modes = left_out["three modes"]
     everything, no_cosine = modes.pop("all parts"), modes.pop("no cosine")
