@@ -1,0 +1,224 @@
+"""The check of notebook 3 on jumps: accept and reject with a proposal of one's own."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from helpers.exercises.verdicts import (
+    Wrong,
+    Z,
+    as_tensor,
+    call,
+    check,
+    expect,
+    no_graph,
+    seeded,
+    untouched,
+)
+
+
+def _log_kernels(z: Tensor, centres: Tensor, w: float) -> Tensor:
+    """Return log N(z_i; c_j, w²) of z (n, 1) and centres (k, 1), shape (n, k)."""
+    return -((z - centres.T) ** 2) / (2 * w**2) - math.log(w * math.sqrt(2 * math.pi))
+
+
+def _mixture(logs: Tensor) -> Tensor:
+    """Return log g, shape (n, 1), of the kernels' logarithms (n, k)."""
+    return torch.logsumexp(logs, 1, keepdim=True) - math.log(logs.shape[1])
+
+
+def _moves(
+    ratio=lambda f_x, f_y, g_x, g_y: f_x - f_y + g_x - g_y,
+    chance=lambda log_ratio: log_ratio.exp().clamp(max=1),
+    g=_mixture,
+    width=lambda w: w,
+) -> Callable[..., Tensor]:
+    """Return how often a jump from x0 is made to each cell between edges; or with a mistake.
+
+    ``g`` makes of the kernels' logarithms (n, k) what stands in the ratio, (n, 1), or (n, k) where
+    each kernel is judged by itself. The integrals are sums over a fine grid.
+    """
+
+    def moves(energy, x0, centres, w, edges):
+        h = 0.01
+        y = torch.arange(-30, 30, h, dtype=torch.float64)[:, None] + h / 2
+        x = torch.full((1, 1), x0, dtype=torch.float64)
+        drawn = _log_kernels(y, centres, width(w)).exp()
+        g_x, g_y = (g(_log_kernels(z, centres, w)) for z in (x, y))
+        log_ratio = ratio(energy(x)[:, None], energy(y)[:, None], g_x, g_y)
+        made = (drawn * chance(log_ratio).nan_to_num(0)).mean(1) * h
+        cells = torch.bucketize(y[:, 0], edges)
+        return torch.zeros(len(edges) + 1, dtype=made.dtype).index_add(0, cells, made)
+
+    return moves
+
+
+JUMP_MISTAKES = {
+    "Every proposal is accepted: then the particles have the law g, not e^(−f)/Z.": (
+        _moves(chance=torch.ones_like)
+    ),
+    "The terms of g are missing: a place that g proposes often would be held too often.": (
+        _moves(lambda f_x, f_y, g_x, g_y: f_x - f_y)
+    ),
+    "The terms of g are swapped: q(x | y) = g(x) is above the bar (section 3.8).": (
+        _moves(lambda f_x, f_y, g_x, g_y: f_x - f_y - g_x + g_y)
+    ),
+    "The energies have the wrong sign: log p(y) − log p(x) is f(x) − f(y).": (
+        _moves(lambda f_x, f_y, g_x, g_y: f_y - f_x + g_x - g_y)
+    ),
+    "The ratio is upside down: p(y) g(x) is above the bar.": (
+        _moves(lambda f_x, f_y, g_x, g_y: f_y - f_x + g_y - g_x)
+    ),
+    "Density and logarithm are mixed: the uniform number is compared with the logarithm of the"
+    " ratio.": _moves(chance=lambda log_ratio: log_ratio.clamp(0, 1)),
+    "Accepted and rejected are exchanged: the refused particles move.": (
+        _moves(chance=lambda log_ratio: 1 - log_ratio.exp().clamp(max=1))
+    ),
+    "The kernels' logarithms are summed. g is the mean of their densities: first that, then the"
+    " logarithm.": _moves(g=lambda logs: logs.sum(1, keepdim=True)),
+    "The kernels' logarithms are averaged. g is the mean of their densities: first that, then the"
+    " logarithm.": _moves(g=lambda logs: logs.mean(1, keepdim=True)),
+    "g is taken to be the nearest kernel. It is the mean of all of them.": (
+        _moves(g=lambda logs: logs.amax(1, keepdim=True))
+    ),
+    "g is taken to be the kernel that y was drawn from. That leaves e^(−f) as it is, too, but"
+    " refuses more; asked for is the g of the whole proposal, the mean of all kernels.": (
+        _moves(g=lambda logs: logs)
+    ),
+    "The noise about a centre has the standard deviation √w: w is the standard deviation.": (
+        _moves(width=math.sqrt)
+    ),
+    "The noise about a centre has the standard deviation w²: w is the standard deviation.": (
+        _moves(width=lambda w: w**2)
+    ),
+}
+"""For each mistake in the jump how often the moves are made with it."""
+
+
+def _humps(x: Tensor) -> Tensor:
+    """Return the energy 0.4·N(−1.2, 0.7²) + 0.6·N(2.8, 1.1²) has, but +∞ left of −2.5."""
+    logs = torch.cat([_log_kernels(x, torch.full_like(x[:1], m), sd) for m, sd in _HUMPS], 1)
+    f = -torch.logsumexp(logs + torch.tensor([0.4, 0.6], dtype=x.dtype).log(), 1)
+    return torch.where(x[:, 0] > -2.5, f, math.inf)
+
+
+_HUMPS = [(-1.2, 0.7), (2.8, 1.1)]
+
+
+@check
+def jump_to_data(answer: object, *, seed: int = 0) -> str:
+    """Check answer(energy, x, centres, w, generator), one jump of the particles x (n, 1).
+
+    The proposal is a kernel density estimate's draw: one of the centres (k, 1), each equally
+    likely, plus a normal number of standard deviation w. How many particles of two places go to
+    which cell is an integral, and counts agree with it within ``Z`` standard errors.
+    """
+    centres = torch.tensor([-2.0, 0.9, 1.0, 1.2, 4.0], dtype=torch.float64)[:, None]
+    _judge_use(answer, centres, seed)
+    _judge_uniforms(answer, seeded(seed + 1))
+    edges = [-2.28, -1.72, 0.72, 1.28, 3.72, 4.28]
+    _judge_moves(answer, _humps, [-1.9, 0.3], centres, 0.4, edges, seeded(seed + 2))
+    pair = torch.tensor([[3.0], [0.5]], dtype=torch.float64)
+    _judge_moves(answer, _humps, [2.0, -1.0], pair, 1.3, [-0.5, 1.0, 3.0], seeded(seed + 3))
+    return (
+        "The data propose where to go, so particles change humps without a climb, and the rule"
+        " makes up for what the kernels get wrong. In many dimensions it would refuse nearly all"
+        " (section 3.8)."
+    )
+
+
+def _jump(answer: object, energy: Callable, x: Tensor, *rest) -> Tensor:
+    """Return the particles after the learner's jump, or say what is wrong with them."""
+    given = x.clone(), rest[0].clone()
+    new = no_graph(call(answer, energy, *given, *rest[1:]))
+    untouched(given[0], x)
+    untouched(given[1], rest[0])
+    new = as_tensor(new, (len(x), 1))
+    if not new.isfinite().all():
+        raise Wrong("Some particles come back as nan or inf.")
+    return new
+
+
+def _judge_use(answer: object, centres: Tensor, seed: int) -> None:
+    """Raise Wrong unless forty particles move, each its own way, as the generator says."""
+    x, same = torch.linspace(-3, 5, 40, dtype=torch.float64)[:, None], seeded(seed)
+
+    def energy(x: Tensor) -> Tensor:  # with it the ratio is e^((x − y)/5)
+        return x[:, 0] / 5 - _mixture(_log_kernels(x, centres, 0.4))[:, 0]
+
+    def again(generator: torch.Generator, other: int) -> Tensor:
+        torch.default_generator.manual_seed(other)
+        return _jump(answer, energy, x, centres, 0.4, generator)
+
+    first, repeated, later = again(same, 1), again(seeded(seed), 2), again(same, 3)
+    clouds = [new[new != x] for new in (first, later)]
+    moved = torch.cat(clouds)
+    if len(moved) == 0:
+        raise Wrong("No particle moves, though p is nearly g: most proposals should be accepted.")
+    if torch.isin(moved, centres).all():
+        raise Wrong("The particles land on the centres: add w times a normal number to each.")
+    if len(moved) > 2 * len(centres) >= len(moved.unique()):
+        raise Wrong("All particles share one normal number. Draw a centre and a number for each.")
+    if all(len(cloud) > 10 and cloud.max() - cloud.min() < 6 * 0.4 for cloud in clouds):
+        raise Wrong("All particles get one centre. Draw one for each.")
+    if not torch.equal(first, repeated):
+        raise Wrong("The same generator gives other jumps: draw all that is random from it.")
+    if torch.equal(first, later):
+        raise Wrong(
+            "Two jumps in a row came out the same: the generator is seeded afresh, or not used."
+            " Draw from the one that you are given."
+        )
+
+
+def _judge_uniforms(answer: object, generator: torch.Generator) -> None:
+    """Raise Wrong if all particles share one uniform number.
+
+    p is g left of 0.5 and g/e right of it. So half of the proposals from the left have the ratio
+    1/e, and a share of 1/e of these is accepted; with one number for all, none or all of them.
+    """
+    centres = torch.tensor([[-1.0], [2.0]], dtype=torch.float64)
+
+    def energy(x: Tensor) -> Tensor:
+        return (x[:, 0] > 0.5).double() - _mixture(_log_kernels(x, centres, 0.5))[:, 0]
+
+    x = torch.full((200, 1), -1.0, dtype=torch.float64)
+    right = []
+    for _ in range(12):
+        new = _jump(answer, energy, x, centres, 0.5, generator)
+        right.append((new > 0.5).double().mean().item())
+    if min(right) == 0 and max(right) > 0.4 and not any(0 < share < 0.35 for share in right):
+        raise Wrong(
+            "Particles with one ratio are accepted all together or not at all: they share one"
+            " uniform number. Draw one for each (section 3.7)."
+        )
+
+
+def _judge_moves(
+    answer: object,
+    energy: Callable,
+    places: list[float],
+    centres: Tensor,
+    w: float,
+    edges: list[float],
+    generator: torch.Generator,
+) -> None:
+    """Raise Wrong unless the right share of the particles at two places moves to each cell."""
+    n, edges = 15_000, torch.tensor(edges, dtype=torch.float64)
+    x = torch.tensor(places, dtype=torch.float64).repeat_interleave(n)[:, None]
+    new = _jump(answer, energy, x, centres, w, generator)
+    found = [
+        torch.bincount(torch.bucketize(y[y != place], edges), minlength=len(edges) + 1) / n
+        for y, place in zip(new[:, 0].split(n), places, strict=True)
+    ]
+
+    def shares(moves: Callable[..., Tensor]) -> Tensor:
+        return torch.cat([moves(energy, place, centres, w, edges) for place in places])
+
+    found, right = torch.cat(found).double(), shares(_moves())
+    error = Z * (right * (1 - right) / n).sqrt() + Z**2 / n
+    if ((found - right).abs() > error).any():
+        mistakes = {message: shares(moves) for message, moves in JUMP_MISTAKES.items()}
+        what = f"Shares of the particles at x = {places[0]} that move to each part of the line"
+        expect(what, found, right, mistakes, error)
