@@ -111,8 +111,14 @@ def kernels(z: Tensor, centres: Tensor, w: float) -> Tensor:
     return -((z - centres.T) ** 2) / (2 * w**2)
 
 
+def normal_kernels(z: Tensor, centres: Tensor, w: float) -> Tensor:
+    """Return the logarithms of the kernels' shares in g, a density."""
+    return torch.distributions.Normal(centres.T, w).log_prob(z) - math.log(len(centres))
+
+
 def jumping(
     g=lambda logs, j: torch.logsumexp(logs, 1),
+    kernels=kernels,
     ratio=lambda f_x, f_y, g_x, g_y: f_x - f_y + g_x - g_y,
     width=lambda w: w,
     uniforms=None,
@@ -154,6 +160,12 @@ def jump_numpy(energy, x, centres, w, generator):
     return np.where((rng.uniform(size=len(old)) * weight(old) < weight(new))[:, None], new, old)
 
 
+def jump_float(energy, x, centres, w, generator):
+    """Work in float32, and compare densities."""
+    x, centres = x.float(), centres.float()
+    return jumping(compare=lambda u, r: u < r.exp())(energy, x, centres, w, generator)
+
+
 def jump_in_place(energy, x, centres, w, generator):
     return x.copy_(jumping()(energy, x, centres, w, generator))
 
@@ -191,7 +203,7 @@ MORE_RIGHT: dict[str, list[Answer]] = {
     "log_integral": [log_z, log_z_of_cells, log_z_scipy],
     "has_density": [has_tails, has_tails_each, lambda a, b, c: int(has_tails(a, b, c))],
     "log_acceptance": [ratio_by_normals, ratio_by_autograd, ratio_by_loop],
-    "jump_to_data": [jumping(), jump_numpy, jumping(compare=lambda u, r: u < r.exp())],
+    "jump_to_data": [jumping(), jump_numpy, jumping(kernels=normal_kernels), jump_float],
     "law_after_step": [next_law, next_law_by_matrix, next_law_by_loop],
 }
 
@@ -215,7 +227,11 @@ MORE_WRONG: list[tuple[str, Answer, str]] = [
     ("held_out_gap", lambda a, b: gap_of(a, b.sub_(1)), "changed in place"),
     ("held_out_gap", lambda a, b: (0.5, *gap_of(a, b)[1:]), "Difference of the NLLs of 9"),
     *each("log_integral", gradient.INTEGRAL_MISTAKES),
-    ("log_integral", lambda f, x: torch.trapezoid((-f).exp(), x).log(), "float64 can hold"),
+    (
+        "log_integral",
+        lambda f, x: torch.trapezoid((-f).exp(), x).log(),
+        "what float64 can hold",
+    ),
     ("log_integral", lambda f, x: log_z(f - f.max(), x) - f.max(), "∞ − ∞ is no number"),
     ("log_integral", lambda f, x: log_z(f.sub_(1), x) - 1, "changed in place"),
     ("log_integral", lambda f, x: log_z(f, x) + 0.1, "log Z of f = (x − 1)²/8 − 1: expected"),
@@ -257,6 +273,27 @@ MORE_WRONG: list[tuple[str, Answer, str]] = [
         "upside down",
     ),
     ("jump_to_data", jumping(compare=lambda u, r: u < r), "logarithm are mixed"),
+    ("jump_to_data", jumping(ratio=lambda f_x, f_y, g_x, g_y: g_x - g_y), "energies are missing"),
+    (
+        "jump_to_data",
+        jumping(ratio=lambda f_x, f_y, g_x, g_y: f_x - f_y + g_x),
+        "log g(y) is missing, and",
+    ),
+    (
+        "jump_to_data",
+        jumping(ratio=lambda f_x, f_y, g_x, g_y: f_x - f_y - g_y),
+        "log g(x) is missing, and",
+    ),
+    (
+        "jump_to_data",
+        jumping(kernels=normal_kernels, ratio=lambda f_x, f_y, g_x, g_y: f_x - f_y + g_x),
+        "log g(y) is missing: a",
+    ),
+    (
+        "jump_to_data",
+        jumping(kernels=normal_kernels, ratio=lambda f_x, f_y, g_x, g_y: f_x - f_y - g_y),
+        "log g(x) is missing: the",
+    ),
     ("jump_to_data", jumping(swap=True), "rejected are exchanged"),
     ("jump_to_data", jumping(g=lambda logs, j: logs.sum(1)), "logarithms are summed"),
     ("jump_to_data", jumping(g=lambda logs, j: logs.mean(1)), "logarithms are averaged"),

@@ -23,7 +23,7 @@ def _ratio(
     back=1.0,
     energies=1.0,
     drift=1.0,
-    slope_at_x=False,
+    slopes=lambda at_x, at_y: (at_x, at_y),
     mean_slope=False,
     width=lambda s, tau: 2 * tau**2,
     reduce=lambda squares: squares.sum(-1),
@@ -33,8 +33,7 @@ def _ratio(
 
     def log_acceptance(energy, x, y, s, tau):
         (f, gradient), (f_y, gradient_y) = (energy_and_gradient(energy, z) for z in (x, y))
-        if slope_at_x:
-            gradient_y = gradient
+        gradient, gradient_y = slopes(gradient, gradient_y)
         if mean_slope:
             gradient, gradient_y = gradient / len(x), gradient_y / len(y)
         there, here = (
@@ -50,8 +49,16 @@ RATIO_MISTAKES = {
     "The way there and the way back are swapped: q(x | y), the way back, is above the bar (section"
     " 3.7).": _ratio(forth=-1, back=-1),
     "The way back uses the slope at x. It starts at y, so its mean is y − s ∇f(y).": (
-        _ratio(slope_at_x=True)
+        _ratio(slopes=lambda at_x, at_y: (at_x, at_x))
     ),
+    "The way there uses the slope at y. It starts at x, so its mean is x − s ∇f(x).": (
+        _ratio(slopes=lambda at_x, at_y: (at_y, at_y))
+    ),
+    "Each way uses the slope of its end. A step drifts by the slope where it starts.": (
+        _ratio(slopes=lambda at_x, at_y: (at_y, at_x))
+    ),
+    "The drift is half of what it should be. Where a step is x − s/2 ∇f + √s N, s means another"
+    " thing; here the mean is x − s ∇f(x).": _ratio(drift=0.5),
     "The two proposal terms are missing, or the drift is missing in them, when they cancel. With a"
     " drift the way back is not as likely as the way there.": _ratio(forth=0, back=0),
     "The term of the way there, log q(y | x), is missing.": _ratio(forth=0),

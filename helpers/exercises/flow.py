@@ -150,7 +150,7 @@ def _stepped(
     scale=lambda s, tau: s,
     width=lambda s, tau: tau,
     backwards=False,
-    factor=lambda h: h,
+    factor=lambda h, sd: h,
     last=lambda p, h: p,
 ) -> Callable[..., Tensor]:
     """Return the density after one step; with other arguments, one with a mistake."""
@@ -159,7 +159,7 @@ def _stepped(
         h, sd = x[1] - x[0], width(s, tau)
         mean = x - drift * scale(s, tau) * slope
         q = torch.exp(-((x - mean[:, None]) ** 2) / (2 * sd**2)) / (sd * math.sqrt(2 * math.pi))
-        return last(factor(h) * (q @ p if backwards else p @ q), h)
+        return last(factor(h, sd) * (q @ p if backwards else p @ q), h)
 
     return law_after_step
 
@@ -168,10 +168,10 @@ LAW_MISTAKES = {
     "The integral runs over the place where the step ends; it must run over x, where it begins: the"
     " law is a row, p Q with Q[i, j] = q(x_j | x_i).": _stepped(backwards=True),
     "dx is missing: the sum over x becomes an integral when it is multiplied by the spacing.": (
-        _stepped(factor=lambda h: 1.0)
+        _stepped(factor=lambda h, sd: 1.0)
     ),
     "The area is the spacing in place of 1: dx is there twice, or these are the probabilities of"
-    " cells. Densities were asked for.": _stepped(factor=lambda h: h**2),
+    " cells. Densities were asked for.": _stepped(factor=lambda h, sd: h**2),
     "The sign of the drift is turned: a step goes down the energy, x − s f'(x).": _stepped(
         drift=-1
     ),
@@ -185,6 +185,9 @@ LAW_MISTAKES = {
     ),
     "It looks as if the noise were a Langevin step's, √(2s). Here it is τ, whatever s.": (
         _stepped(width=lambda s, tau: math.sqrt(2 * s))
+    ),
+    "The noise's density lacks its factor 1/(τ√(2π)): the area comes out as τ√(2π), not 1.": (
+        _stepped(factor=lambda h, sd: h * sd * math.sqrt(2 * math.pi))
     ),
     "This is the logarithm of the law. The density was asked for.": (
         _stepped(last=lambda p, h: p.log())
@@ -215,7 +218,7 @@ def law_after_step(answer: object) -> str:
         ("two humps on f = x²/2 − 2 sin x", None, humps, wave, fine, 0.25, 0.9),
     ]:
         given = [value.clone() for value in arguments[:3]]
-        found = as_tensor(call(answer, *given, *arguments[3:]), given[2].shape)
+        found = as_tensor(call(answer, *given, *arguments[3:]), (len(given[2]),))
         for now, before in zip(given, arguments[:3], strict=True):
             untouched(now, before)
         values = {message: mutant(*arguments) for message, mutant in LAW_MISTAKES.items()}

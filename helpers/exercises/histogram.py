@@ -173,6 +173,9 @@ NEEDED_MISTAKES = {
     " values.": lambda a, b: 2 * (b - a).std() * len(a) ** 0.5 / (b - a).mean().abs(),
     "With that many the difference is one standard error. Two were asked for, which takes four"
     " times as many.": lambda a, b: (b - a).var() / (b - a).mean() ** 2,
+    "The squares behind this number are divided by m. The unbiased estimate divides by m − 1.": (
+        lambda a, b: 4 * (b - a).var(correction=0) / (b - a).mean() ** 2
+    ),
     "The factor m is missing: this is by how many times the m values are too few.": (
         lambda a, b: 4 * (b - a).var() / len(a) / (b - a).mean() ** 2
     ),
@@ -193,7 +196,7 @@ def held_out_gap(answer: object) -> str:
     for m, sign in [(9, 1.0), (24, -1.0)]:
         t = torch.linspace(0, 3, m, dtype=torch.float64)
         shared = -1.1 - (t - 1.7) ** 2
-        a, b = shared - 0.2 * torch.sin(5 * t), shared + sign * 0.21 * t * torch.cos(t)
+        a, b = shared - 0.2 * torch.sin(5 * t), shared + sign * 0.1 * t**1.5 * torch.cos(2 * t)
         given = a.clone(), b.clone()
         found = as_tensor(call(answer, *given), (3,))
         untouched(given[0], a)

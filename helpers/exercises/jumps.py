@@ -29,16 +29,21 @@ def _mixture(logs: Tensor) -> Tensor:
     return torch.logsumexp(logs, 1, keepdim=True) - math.log(logs.shape[1])
 
 
+def _unscaled(logs: Tensor, w: float) -> Tensor:
+    """Return log Σ e^(−(z − c)²/2w²), which is log g but for a constant."""
+    return torch.logsumexp(logs, 1, keepdim=True) + math.log(w * math.sqrt(2 * math.pi))
+
+
 def _moves(
     ratio=lambda f_x, f_y, g_x, g_y: f_x - f_y + g_x - g_y,
     chance=lambda log_ratio: log_ratio.exp().clamp(max=1),
-    g=_mixture,
+    g=lambda logs, w: _mixture(logs),
     width=lambda w: w,
 ) -> Callable[..., Tensor]:
     """Return how often a jump from x0 is made to each cell between edges; or with a mistake.
 
-    ``g`` makes of the kernels' logarithms (n, k) what stands in the ratio, (n, 1), or (n, k) where
-    each kernel is judged by itself. The integrals are sums over a fine grid.
+    ``g`` makes of the kernels' logarithms (n, k) and w what stands in the ratio, (n, 1), or (n, k)
+    where each kernel is judged by itself. The integrals are sums over a fine grid.
     """
 
     def moves(energy, x0, centres, w, edges):
@@ -46,7 +51,7 @@ def _moves(
         y = torch.arange(-30, 30, h, dtype=torch.float64)[:, None] + h / 2
         x = torch.full((1, 1), x0, dtype=torch.float64)
         drawn = _log_kernels(y, centres, width(w)).exp()
-        g_x, g_y = (g(_log_kernels(z, centres, w)) for z in (x, y))
+        g_x, g_y = (g(_log_kernels(z, centres, w), w) for z in (x, y))
         log_ratio = ratio(energy(x)[:, None], energy(y)[:, None], g_x, g_y)
         made = (drawn * chance(log_ratio).nan_to_num(0)).mean(1) * h
         cells = torch.bucketize(y[:, 0], edges)
@@ -71,21 +76,35 @@ JUMP_MISTAKES = {
     "The ratio is upside down: p(y) g(x) is above the bar.": (
         _moves(lambda f_x, f_y, g_x, g_y: f_y - f_x + g_y - g_x)
     ),
+    "The energies are missing: this keeps the particles in the law g.": (
+        _moves(lambda f_x, f_y, g_x, g_y: g_x - g_y)
+    ),
+    "The term log g(y) is missing: a place is proposed the more often the larger g is there, and"
+    " that has to be divided out.": _moves(lambda f_x, f_y, g_x, g_y: f_x - f_y + g_x),
+    "The term log g(x) is missing: the way back has to propose x.": (
+        _moves(lambda f_x, f_y, g_x, g_y: f_x - f_y - g_y)
+    ),
+    "The term log g(y) is missing, and g is not normalised, which matters now: a place is proposed"
+    " the more often the larger g is there.": (
+        _moves(lambda f_x, f_y, g_x, g_y: f_x - f_y + g_x, g=_unscaled)
+    ),
+    "The term log g(x) is missing, and g is not normalised, which matters now: the way back has to"
+    " propose x.": _moves(lambda f_x, f_y, g_x, g_y: f_x - f_y - g_y, g=_unscaled),
     "Density and logarithm are mixed: the uniform number is compared with the logarithm of the"
     " ratio.": _moves(chance=lambda log_ratio: log_ratio.clamp(0, 1)),
     "Accepted and rejected are exchanged: the refused particles move.": (
         _moves(chance=lambda log_ratio: 1 - log_ratio.exp().clamp(max=1))
     ),
     "The kernels' logarithms are summed. g is the mean of their densities: first that, then the"
-    " logarithm.": _moves(g=lambda logs: logs.sum(1, keepdim=True)),
+    " logarithm.": _moves(g=lambda logs, w: logs.sum(1, keepdim=True)),
     "The kernels' logarithms are averaged. g is the mean of their densities: first that, then the"
-    " logarithm.": _moves(g=lambda logs: logs.mean(1, keepdim=True)),
+    " logarithm.": _moves(g=lambda logs, w: logs.mean(1, keepdim=True)),
     "g is taken to be the nearest kernel. It is the mean of all of them.": (
-        _moves(g=lambda logs: logs.amax(1, keepdim=True))
+        _moves(g=lambda logs, w: logs.amax(1, keepdim=True))
     ),
     "g is taken to be the kernel that y was drawn from. That leaves e^(−f) as it is, too, but"
     " refuses more; asked for is the g of the whole proposal, the mean of all kernels.": (
-        _moves(g=lambda logs: logs)
+        _moves(g=lambda logs, w: logs)
     ),
     "The noise about a centre has the standard deviation √w: w is the standard deviation.": (
         _moves(width=math.sqrt)
@@ -119,9 +138,9 @@ def jump_to_data(answer: object, *, seed: int = 0) -> str:
     _judge_use(answer, centres, seed)
     _judge_uniforms(answer, seeded(seed + 1))
     edges = [-2.28, -1.72, 0.72, 1.28, 3.72, 4.28]
-    _judge_moves(answer, _humps, [-1.9, 0.3], centres, 0.4, edges, seeded(seed + 2))
+    _judge_moves(answer, [-1.9, 0.3], centres, 0.4, edges, seeded(seed + 2), 6000)
     pair = torch.tensor([[3.0], [0.5]], dtype=torch.float64)
-    _judge_moves(answer, _humps, [2.0, -1.0], pair, 1.3, [-0.5, 1.0, 3.0], seeded(seed + 3))
+    _judge_moves(answer, [2.0, -1.0], pair, 1.3, [-0.5, 1.0, 3.0], seeded(seed + 3), 3000)
     return (
         "The data propose where to go, so particles change humps without a climb, and the rule"
         " makes up for what the kernels get wrong. In many dimensions it would refuse nearly all"
@@ -138,7 +157,7 @@ def _jump(answer: object, energy: Callable, x: Tensor, *rest) -> Tensor:
     new = as_tensor(new, (len(x), 1))
     if not new.isfinite().all():
         raise Wrong("Some particles come back as nan or inf.")
-    return new
+    return torch.where((new - x).abs() < 1e-6, x, new)  # who stayed, even if in float32
 
 
 def _judge_use(answer: object, centres: Tensor, seed: int) -> None:
@@ -197,24 +216,24 @@ def _judge_uniforms(answer: object, generator: torch.Generator) -> None:
 
 def _judge_moves(
     answer: object,
-    energy: Callable,
     places: list[float],
     centres: Tensor,
     w: float,
     edges: list[float],
     generator: torch.Generator,
+    n: int,
 ) -> None:
-    """Raise Wrong unless the right share of the particles at two places moves to each cell."""
-    n, edges = 15_000, torch.tensor(edges, dtype=torch.float64)
+    """Raise Wrong unless the right share of the n particles at each place moves to each cell."""
+    edges = torch.tensor(edges, dtype=torch.float64)
     x = torch.tensor(places, dtype=torch.float64).repeat_interleave(n)[:, None]
-    new = _jump(answer, energy, x, centres, w, generator)
+    new = _jump(answer, _humps, x, centres, w, generator)
     found = [
         torch.bincount(torch.bucketize(y[y != place], edges), minlength=len(edges) + 1) / n
         for y, place in zip(new[:, 0].split(n), places, strict=True)
     ]
 
     def shares(moves: Callable[..., Tensor]) -> Tensor:
-        return torch.cat([moves(energy, place, centres, w, edges) for place in places])
+        return torch.cat([moves(_humps, place, centres, w, edges) for place in places])
 
     found, right = torch.cat(found).double(), shares(_moves())
     error = Z * (right * (1 - right) / n).sqrt() + Z**2 / n
