@@ -316,8 +316,13 @@ MORE_WRONG: list[tuple[str, Answer, str]] = [
     ("jump_to_data", lambda f, x, *rest: x / 0, "come back as nan or inf"),
     (
         "jump_to_data",
+        lambda f, x, c, w, g: jumping()(f, x, c, 0.4, g),
+        "With w = 1.3, 0.315 of the particles at",
+    ),
+    (
+        "jump_to_data",
         jumping(g=lambda logs, j: torch.logsumexp(logs / 2, 1)),
-        "Shares of the particles at x = -1.9",
+        "With w = 0.4, 0.106 of the particles at",
     ),
 ]
 """As in ``mistakes.WRONG``: for each mutant the check, and words that only its verdict has."""
