@@ -32,6 +32,7 @@ from answers import (
     update,
 )
 from helpers import exact
+from more_answers import MORE_WRONG
 
 WRONG: list[tuple[str, Answer, str]] = [
     ("average_log_likelihood", lambda x, m, s: log_normal(x, m, s).sum(), "the sum over"),
@@ -216,3 +217,5 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("denoising_loss", denoising_half_detached, "create_graph=True"),
     ("denoising_loss", lambda *a: 7.0, "expected"),
 ]
+
+WRONG += MORE_WRONG

@@ -45,6 +45,7 @@ from answers import (
 )
 from helpers import exercises
 from mistakes import WRONG
+from more_answers import MORE_RIGHT
 
 RIGHT: dict[str, list[Answer]] = {
     "average_log_likelihood": [
@@ -92,9 +93,10 @@ RIGHT: dict[str, list[Answer]] = {
     "resting_theta": [resting, resting_numpy],
     "denoising_loss": [denoising(), denoising_in_one_term],
 }
+RIGHT |= MORE_RIGHT
 
 SEEDED = ["nll_gradient", "langevin_step", "train_step", "persistent", "new_density"]
-SEEDED += ["denoising_loss"]
+SEEDED += ["denoising_loss", "jump_to_data"]
 """The checks with randomness of their own or of the learner's."""
 
 

@@ -8,15 +8,21 @@ Where an answer draws random numbers, every statistic may be ``verdicts.Z`` stan
 numbers.
 """
 
+from helpers.exercises.acceptance import log_acceptance as log_acceptance
+from helpers.exercises.flow import law_after_step as law_after_step
 from helpers.exercises.flow import new_density as new_density
 from helpers.exercises.flow import steps_enough as steps_enough
 from helpers.exercises.flow import w1_sorted as w1_sorted
+from helpers.exercises.gradient import has_density as has_density
+from helpers.exercises.gradient import log_integral as log_integral
 from helpers.exercises.gradient import nll_gradient as nll_gradient
 from helpers.exercises.gradient import score as score
 from helpers.exercises.gradient import two_slopes as two_slopes
 from helpers.exercises.histogram import average_log_likelihood as average_log_likelihood
 from helpers.exercises.histogram import draws_needed as draws_needed
+from helpers.exercises.histogram import held_out_gap as held_out_gap
 from helpers.exercises.histogram import kl_by_quadrature as kl_by_quadrature
+from helpers.exercises.jumps import jump_to_data as jump_to_data
 from helpers.exercises.langevin import langevin_step as langevin_step
 from helpers.exercises.langevin import schedule_for_three as schedule_for_three
 from helpers.exercises.langevin import settled_mass as settled_mass
