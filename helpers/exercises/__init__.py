@@ -8,6 +8,10 @@ Where an answer draws random numbers, every statistic may be ``verdicts.Z`` stan
 numbers.
 """
 
+from helpers.exercises.chains import best_step as best_step
+from helpers.exercises.chains import left_weight as left_weight
+from helpers.exercises.chains import length_for as length_for
+from helpers.exercises.chains import r_hat_of_reports as r_hat_of_reports
 from helpers.exercises.flow import new_density as new_density
 from helpers.exercises.flow import steps_enough as steps_enough
 from helpers.exercises.flow import w1_sorted as w1_sorted
