@@ -31,6 +31,15 @@ from answers import (
     stepping,
     update,
 )
+from answers_chains import (
+    at_acceptance,
+    length,
+    reports,
+    stepping_by,
+    to_the_first_negative,
+    weight,
+    window,
+)
 from helpers import exact
 from more_answers import MORE_WRONG
 
@@ -216,6 +225,49 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("denoising_loss", lambda *a: denoising_in_one_term(*a, graph=False), "create_graph=True"),
     ("denoising_loss", denoising_half_detached, "create_graph=True"),
     ("denoising_loss", lambda *a: 7.0, "expected"),
+    ("length_for", length(lambda rho: 1), "independent draws"),
+    ("length_for", length(lambda rho: 1 + window(rho)), "2 before the sum"),
+    ("length_for", length(lambda rho: 3 + 2 * window(rho)), "counted twice"),
+    ("length_for", length(power=1), "not squared"),
+    ("length_for", length(lambda rho: 1 / (1 + 2 * window(rho))), "This divides by t"),
+    ("length_for", length(sd=True), "where the variance V"),
+    ("length_for", lambda x, e: len(x) * x.var() / length()(x, e) / e**2, "effective"),
+    ("length_for", length(lambda rho: (1 + rho[1]) / (1 - rho[1])), "hidden behind"),
+    ("length_for", length(lambda rho: 2 * rho.sum() - 1, lags=100_000), "almost 0"),
+    ("length_for", length(to_the_first_negative), "overshoots needs"),
+    ("length_for", lambda x, e: 70_000, "slow chain: expected"),
+    ("r_hat_of_reports", reports(root=1), "Take the root"),
+    ("r_hat_of_reports", reports(lambda m, v, n: m.var(correction=0)), "divide by one less"),
+    ("r_hat_of_reports", reports(lambda m, v, n: m.var() / n), "by n once more"),
+    ("r_hat_of_reports", reports(lambda m, v, n: m.var() * n), "multiplied by n"),
+    ("r_hat_of_reports", reports(first=lambda n: 1), "not 1."),
+    ("r_hat_of_reports", reports(first=lambda n: 0), "first term is missing"),
+    (
+        "r_hat_of_reports",
+        reports(lambda m, v, n: m.var() * v.mean() / v.sqrt().mean() ** 2),
+        "mean of the standard deviations",
+    ),
+    ("r_hat_of_reports", reports(lambda m, v, n: v.mean() ** 2 / m.var()), "swapped"),
+    ("r_hat_of_reports", lambda n, m, v: reports()(n, m, v + 1e-12), "return math.nan"),
+    ("r_hat_of_reports", lambda n, m, v: 1.0, "expected"),
+    ("best_step", stepping_by(lambda p, P, gap: (P * gap**2).sum()), "counts alike"),
+    ("best_step", stepping_by(kernel=exact.langevin_kernel), "only grows with s"),
+    ("best_step", at_acceptance(1.0), "accepts most"),
+    ("best_step", at_acceptance(0.574), "optimum of many"),
+    ("best_step", lambda f, x: 0.1, "at your s = 0.100: expected"),
+    ("best_step", lambda f, x: 7.0, "look between"),
+    ("best_step", lambda f, x: -1.0, "positive number"),
+    ("left_weight", lambda a, b: torch.cat([a, b]).double().mean(), "started where"),
+    ("left_weight", lambda a, b: torch.cat([a, b])[:, -1].double().mean(), "share at the last"),
+    ("left_weight", lambda a, b: (a.double().mean() + b.double().mean()) / 2, "two groups' shares"),
+    (
+        "left_weight",
+        lambda a, b: (a[:, -1].double().mean() + b[:, -1].double().mean()) / 2,
+        "two groups' last",
+    ),
+    ("left_weight", weight(rates=lambda A, B, L, R: (A, B)), "not for each step"),
+    ("left_weight", weight(share=lambda a, b: a / (a + b)), "right mode's weight"),
+    ("left_weight", lambda a, b: 0.4, "expected"),
 ]
 
 WRONG += MORE_WRONG

@@ -43,6 +43,17 @@ from answers import (
     update,
     update_as_in_fit_energy,
 )
+from answers_chains import (
+    length,
+    length_by_batches,
+    length_by_sokal,
+    reports,
+    reports_numpy,
+    step_by_refining,
+    stepping_by,
+    weight,
+    weight_by_groups,
+)
 from helpers import exercises
 from mistakes import WRONG
 from more_answers import MORE_RIGHT
@@ -92,11 +103,15 @@ RIGHT: dict[str, list[Answer]] = {
     "noise_for": [lambda s, T: (2 * s * T) ** 0.5, lambda s, T: np.sqrt([2 * s * T])],
     "resting_theta": [resting, resting_numpy],
     "denoising_loss": [denoising(), denoising_in_one_term],
+    "length_for": [length(), length_by_batches, length_by_sokal],
+    "r_hat_of_reports": [reports(), reports_numpy],
+    "best_step": [stepping_by(), step_by_refining],
+    "left_weight": [weight(), weight_by_groups],
 }
 RIGHT |= MORE_RIGHT
 
 SEEDED = ["nll_gradient", "langevin_step", "train_step", "persistent", "new_density"]
-SEEDED += ["denoising_loss", "jump_to_data"]
+SEEDED += ["denoising_loss", "jump_to_data", "length_for", "left_weight"]
 """The checks with randomness of their own or of the learner's."""
 
 

@@ -7,7 +7,11 @@ a small test of the names that they leave.
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
+from arviz_stats.base import array_stats
+from torch import Tensor
 
 from course import LESSONS
 from excerpt import excerpt
@@ -76,7 +80,7 @@ def test_4_5_the_claw_misses_the_features(left_out) -> None:
 
 @pytest.fixture(scope="module")
 def six() -> SimpleNamespace:
-    cells = ["code-12", "code-19", "longer-06", "code-30", "code-40", "runs-06", "code-67"]
+    cells = ["code-12", "code-19", "longer-06", "code-30", "code-40", "runs-06"]
     return lesson("06_what_training_fits", cells, "seeds-06")
 
 
@@ -150,13 +154,6 @@ def test_6_4_a_long_run_tells_with_accept_reject_only(runs) -> None:
     assert 2 * adjusted["persistent, plain"] < adjusted["short runs, plain"]
 
 
-def test_6_6_what_a_draw_costs(six) -> None:
-    prices, bias = six.prices["gradients a draw"], six.prices["bias"].abs()
-    assert prices["MALA"].min() < 0.7 * prices["Leimkuhler–Matthews"].min()
-    plain = bias["plain Langevin"]
-    assert (20 * bias["Leimkuhler–Matthews"][plain.index] < plain).all()
-
-
 def test_6_writes_out_what_helpers_have(six) -> None:
     """The loss and the persistent chains that stand in its cells are those that it then takes."""
     energy, start = six.Spring(4.5, 0.6), six.data[:256]
@@ -170,3 +167,100 @@ def test_6_writes_out_what_helpers_have(six) -> None:
         moved = zip(sources, states, strict=True)
         states = [source(energy, six.data, state, six.seeded(k))[1] for source, state in moved]
     assert (states[0] - states[1]).abs().max() < 1e-9
+
+
+# --- 7 ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def seven() -> SimpleNamespace:
+    cells = ["coverage-07", "cases-07", "ranks-07", "checked-07", "dims-07", "code-67", "ladder-07"]
+    return lesson("07_trusting_chains", cells, "seeds-07")
+
+
+@pytest.fixture(scope="module")
+def chains(seven) -> dict[str, Tensor]:
+    """Return four chains of each case of 7.2."""
+    return {name: case(SEED) for name, case in seven.cases.items()}
+
+
+def test_7_1_an_interval_holds_the_truth_as_often_as_said(seven) -> None:
+    short, long = (seven.coverage(n, SEED) for n in (200, 2000))
+    for row in (short, long):
+        assert 0.29 < row["as if independent"] < 0.41
+        assert 0.93 < row["with the exact V and t"] < 0.98
+    assert short["with the chain's own t"] < 0.9 < 0.92 < long["with the chain's own t"]
+    assert short["its own t, on average"] < 17 < long["its own t, on average"]
+
+
+def test_7_2_what_r_hat_sees_and_what_it_does_not(seven, chains) -> None:
+    r_hat = {name: seven.r_hat(case) for name, case in chains.items()}
+    off = {name: abs(case.mean().item() - 0.6) for name, case in chains.items()}
+    seen = {name for name, value in r_hat.items() if value > 1.1}
+    assert seen == {"20 steps", "other widths", "two in each hump"}
+    assert max(r_hat[name] for name in r_hat.keys() - seen) < 1.02
+    assert seven.ratio(seven.halves(chains["other widths"])) < 1.01
+    assert chains["four in the left hump"].mean() < 2.2
+    assert off["a large plain step"] > 0.15
+
+
+@pytest.mark.parametrize("cut", [0, 1])
+def test_7_2_r_hat_is_that_of_a_library(seven, chains, cut: int) -> None:
+    """With ties, as MALA makes them, and with an odd number of draws, too."""
+    options = {"chain_axis": 0, "draw_axis": 1}
+    for case in chains.values():
+        case = case[:, cut:]
+        split = array_stats.rhat(case.numpy(), method="split", **options)
+        assert seven.ratio(seven.halves(case)) == pytest.approx(split, rel=1e-9)
+        rank = array_stats.rhat(case.numpy(), method="rank", **options)
+        assert seven.r_hat(case) == pytest.approx(rank, rel=1e-9)
+
+
+def test_7_1_the_effective_size_is_that_of_a_library(seven, chains) -> None:
+    """Up to a further smoothing of the library's."""
+    trace = chains["3 000 steps"][:1, 500:]
+    size = array_stats.ess(trace.numpy(), method="mean", chain_axis=0, draw_axis=1)
+    assert trace.shape[1] / seven.estimated_time(trace).item() == pytest.approx(size, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda chains: chains[0], "two or more"),
+        (lambda chains: chains[:1], "two or more"),
+        (lambda chains: chains[:, :3], "fewer than four"),
+        (lambda chains: chains.log(), "NaN or infinite"),
+        (lambda chains: chains * torch.tensor([[1.0], [0.0]]), "never moves"),
+    ],
+)
+def test_7_2_bad_chains_get_one_sentence(seven, make, words: str) -> None:
+    good = torch.linspace(-1, 1, 20, dtype=torch.float64).reshape(2, 10)
+    assert seven.checked(good) is good
+    with pytest.raises(ValueError, match=words):
+        seven.checked(make(good))
+
+
+def test_7_3_the_acceptance_to_aim_at(seven) -> None:
+    for curve in seven.dims.values():
+        jump, accepted = np.array(curve)[np.array(curve)[:, 1].argsort()].T
+        at = dict(zip((0.574, 0.7), np.interp([0.574, 0.7], accepted, jump), strict=True))
+        assert at[0.574] > 0.97 * jump.max()
+        assert 0.85 * jump.max() < at[0.7] < at[0.574]
+
+
+def test_7_6_what_a_draw_costs(seven) -> None:
+    prices, bias = seven.prices["gradients a draw"], seven.prices["bias"].abs()
+    assert prices["MALA"].min() < 0.7 * prices["Leimkuhler–Matthews"].min()
+    plain = bias["plain Langevin"]
+    assert (20 * bias["Leimkuhler–Matthews"][plain.index] < plain).all()
+
+
+def test_7_7_four_temperatures_cross_where_two_do_not(seven) -> None:
+    far = seven.densities.mixture([0.8, 0.2], [2.0, 20.0], [0.7, 0.7])
+    shares = {}
+    for Ts in ([1, 10], [1, 4, 16, 64]):
+        start = torch.full((len(Ts), 500, 1), 2.0, dtype=torch.float64)
+        path = seven.temper(seven.densities.energy_of(far), Ts, start, 200, SEED)
+        shares[len(Ts)] = (path[-1] < 11).double().mean().item()
+    assert shares[2] > 0.99
+    assert 0.72 < shares[4] < 0.88

@@ -9,6 +9,10 @@ numbers.
 """
 
 from helpers.exercises.acceptance import log_acceptance as log_acceptance
+from helpers.exercises.chains import best_step as best_step
+from helpers.exercises.chains import left_weight as left_weight
+from helpers.exercises.chains import length_for as length_for
+from helpers.exercises.chains import r_hat_of_reports as r_hat_of_reports
 from helpers.exercises.flow import law_after_step as law_after_step
 from helpers.exercises.flow import new_density as new_density
 from helpers.exercises.flow import steps_enough as steps_enough
