@@ -4,15 +4,15 @@ import io
 import math
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from itertools import pairwise
 
 import numpy as np
 import torch
-from scipy.stats import gamma
 from torch import Tensor
 
 from helpers import densities, exact, exercises, training
 from helpers.jumps import sample
-from helpers.langevin import energy_and_gradient
+from helpers.langevin import energy_and_gradient, mala_step
 
 Answer = Callable[..., object]
 
@@ -53,7 +53,7 @@ def score_of(energy: Answer, x: Tensor) -> Tensor:
 
 
 def score_by_differences(energy: Answer, x: Tensor) -> np.ndarray:
-    return ((energy(x - 1e-5) - energy(x + 1e-5)) / 2e-5).numpy()
+    return ((energy(x - 1e-5) - energy(x + 1e-5)) / 2e-5).numpy()[:, None]
 
 
 def score_in_place(energy: Answer, x: Tensor) -> Tensor:
@@ -114,10 +114,30 @@ def step_numpy(energy, x, s, generator):
 
 
 def step_global(energy, x, s, generator):
-    """Take the noise from torch's global random state, and return another shape."""
-    y = x.clone()
-    y -= s * energy_and_gradient(energy, x)[1]
-    return (y + (2 * s) ** 0.5 * torch.randn_like(x)).squeeze()
+    """Take the noise from torch's global random state."""
+    return x - s * energy_and_gradient(energy, x)[1] + (2 * s) ** 0.5 * torch.randn_like(x)
+
+
+def step_one_by_one(energy, x, s, generator):
+    """Move each particle by itself, in a loop."""
+    rows = []
+    for row in x:
+        leaf = row[None].detach().clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(energy(leaf).sum(), leaf)
+        noise = torch.randn(1, 1, generator=generator, dtype=x.dtype)
+        rows.append(leaf.detach() - s * gradient + (2 * s) ** 0.5 * noise)
+    return torch.cat(rows)
+
+
+def step_clipped(energy, x, s, generator):
+    _, gradient = energy_and_gradient(energy, x)
+    noise = torch.randn(x.shape, generator=generator)
+    return x - s * gradient.clamp(-1, 1) + math.sqrt(2 * s) * noise
+
+
+def step_mala(energy, x, s, generator):
+    f, gradient = energy_and_gradient(energy, x)
+    return mala_step(energy, x, f, gradient, s, generator)[0]
 
 
 def step_in_place(energy, x, s, generator):
@@ -141,17 +161,13 @@ def step_seeded(energy, x, s, generator):
     return stepping()(energy, x, s, torch.Generator().manual_seed(3))
 
 
-def settling(
-    kernel=exact.langevin_kernel, k=10**6, column=False, mass=lambda p, x, cut: p[x < cut].sum()
-) -> Answer:
-    """Return the mass left of cut after k steps from an even start; or a mistake."""
-
-    def settled_mass(energy, x, s, cut):
-        matrix = torch.linalg.matrix_power(kernel(energy, x, s), k)
-        even = torch.full_like(x, 1 / len(x))
-        return mass(matrix @ even if column else even @ matrix, x, cut)
-
-    return settled_mass
+def settled_by_power(energy, x, s, cut):
+    """Square the matrix until the rows no longer change, and let them sum to 1."""
+    matrix = exact.langevin_kernel(energy, x, s)
+    for _ in range(40):
+        matrix = matrix @ matrix
+        matrix = matrix / matrix.sum(1, keepdim=True)
+    return matrix[0][x < cut].sum()
 
 
 def settled_by_system(energy, x, s, cut):
@@ -162,16 +178,25 @@ def settled_by_system(energy, x, s, cut):
     return p[x.numpy() < cut].sum()
 
 
-def settled_by_trapezoids(energy, x, s, cut):
-    p = exact.langevin_kernel(energy, x, s).matrix_power(10**6)[len(x) // 2] / (x[1] - x[0])
+def settled_by_eigenvector(energy, x, s, cut):
+    """Integrate the eigenvector of the largest eigenvalue by trapezoids."""
+    values, vectors = torch.linalg.eig(exact.langevin_kernel(energy, x, s).T)
+    p = vectors[:, values.real.argmax()].real
+    p = p / torch.trapezoid(p, x)
     return torch.trapezoid(p[x < cut], x[x < cut])
 
 
 # --- 4 -----------------------------------------------------------------------------------------
 
 
-def asked_for(p, q, alpha):
-    return (q - p) / (2 * alpha * (p + q))
+def asked_for(p, q, alpha, beta):
+    return (q - p) / (2 * (alpha * p + beta * q))
+
+
+def asked_for_by_parabolas(p, q, alpha, beta):
+    """Find the vertex of the parabola at each point, in NumPy: c₁ f + c₂ f²."""
+    p, q = p.numpy(), q.numpy()
+    return -(p - q) / (2 * (alpha * p + beta * q))
 
 
 def keep(step=None, restart=False, freeze=False, still=False, in_place=False) -> Answer:
@@ -188,6 +213,22 @@ def keep(step=None, restart=False, freeze=False, still=False, in_place=False) ->
                 return chains[0].copy_(new)
             chains[0] = old if still else new
             return chains[0]
+
+        return negatives
+
+    return persistent
+
+
+def shared() -> Answer:
+    """Return persistent chains whose state is one for all."""
+    state = {}
+
+    def persistent(start, s, generator):
+        state["chains"] = start.clone()
+
+        def negatives(energy):
+            state["chains"] = stepping()(energy, state["chains"], s, generator)
+            return state["chains"]
 
         return negatives
 
@@ -216,6 +257,8 @@ def update(
     step=True,
     drift=1,
     noise=1,
+    late=False,
+    reduce=torch.mean,
 ) -> Answer:
     """Return a training step; with other arguments, one with a mistake."""
 
@@ -231,7 +274,9 @@ def update(
         normal = torch.randn(z.shape, generator=generator)
         z = z - drift * s * gradient + noise * math.sqrt(2 * s) * normal
         z = z if graph else z.detach()
-        (sign * (model(real).mean() - model(z).mean())).backward()
+        (sign * (reduce(model(real)) - reduce(model(z)))).backward()
+        if late:
+            optimiser.zero_grad()
         if step:
             optimiser.step()
         return z.detach() if move else chains
@@ -254,7 +299,7 @@ def update_as_in_fit_energy(model, optimiser, real, chains, s, generator):
 
 
 def sorted_gap(a: Tensor, b: Tensor) -> Tensor:
-    return a.sort().values - b.sort().values
+    return a.repeat_interleave(2).sort().values - b.sort().values
 
 
 def sorted_in_place(a, b):
@@ -262,62 +307,115 @@ def sorted_in_place(a, b):
     return sorted_gap(a, b).abs().mean()
 
 
-def count(shift=0, never=None, points=401) -> Answer:
-    """Return how many steps are enough; with a shift or a wrong never, a mistake."""
+def w1_by_cdfs(a, b):
+    """Integrate |F − G| from value to value, in a loop."""
+    values = sorted([*a.tolist(), *b.tolist()])
+    total = 0.0
+    for low, high in pairwise(values):
+        gap = (a <= low).double().mean() - (b <= low).double().mean()
+        total += abs(gap.item()) * (high - low)
+    return total
+
+
+def count(points=401, steps=100, ideal=True) -> Answer:
+    """Return how many steps are enough, None by the formula of the bias or by a long run."""
 
     def steps_enough(s, w):
+        bias = math.sqrt(2 / math.pi) * ((1 - s / 2) ** -0.5 - 1)
+        if ideal and bias >= w:
+            return None
         target, x = densities.gaussian(5.0, 1.0), exact.grid(-5, 15, points)
         start, log_p = exact.uniform_law(0, 10, x), target.log_prob(x)
-        laws = exact.law(start, densities.energy_of(target), x, 60, s)
+        laws = exact.law(start, densities.energy_of(target), x, steps, s)
         enough = [k for k, law in enumerate(laws) if exact.w1_of_laws(law, log_p, x) <= w]
-        return enough[0] + shift if enough else never
+        return enough[0] if enough else None
 
     return steps_enough
 
 
-def gamma_energy(x: Tensor, shape: float = 3.0) -> Tensor:
-    """Return the energy of Gamma(shape, 1), with a steep wall at 0."""
-    x = x[:, 0]
-    return torch.where(x > 1e-3, x - (shape - 1) * x.clamp(min=1e-3).log(), 14 - 1e4 * x)
+HUMPS = densities.mixture([0.6, 0.4], [0.2, 1.6], [0.45, 0.25])
+"""The law of log x that new_density draws its samples from."""
 
 
-def gamma_draws(n: int = 5000, seed: int = 1) -> np.ndarray:
-    return gamma(3).rvs(n, random_state=np.random.default_rng(seed))
+def inside(energy: Answer, outside: float = math.inf) -> Answer:
+    """Return the energy, asked at x > 0 only, and a constant elsewhere."""
+
+    def whole(x: Tensor) -> Tensor:
+        return torch.where(x[:, 0] > 0, energy(x.clamp(min=1e-9)), outside)
+
+    return whole
+
+
+def of_x(x: Tensor, jacobian: float = 1.0) -> Tensor:
+    """Return the energy of new_density's x at x > 0, and log x times another factor if asked."""
+    u = x[:, 0].log()
+    return jacobian * u - HUMPS.log_prob(u)
+
+
+def no_zero(x: Tensor) -> Tensor:
+    """Return ``of_x``, but refuse what is not above 0, as torch's distributions do."""
+    if (x <= 0).any():
+        raise ValueError("Expected value argument to be within the support")
+    return of_x(x)
+
+
+def new_draws(n: int = 5000, seed: int = 1) -> Tensor:
+    return densities.draw(HUMPS, n, generator=torch.Generator().manual_seed(seed)).exp()
 
 
 def fitted(samples: Tensor) -> tuple[Answer, Tensor]:
-    energy, _ = training.fit_energy(samples, show_progress=False)
-    generator = torch.Generator().manual_seed(0)
-    return energy, sample(energy, 5000, data=samples, generator=generator)
+    u = samples.log()
+    energy_of_u, _ = training.fit_energy(u, show_progress=False)
+    draws = sample(energy_of_u, 5000, data=u, generator=torch.Generator().manual_seed(0)).exp()
+    return inside(lambda x: energy_of_u(x.log()) + x[:, 0].log()), draws
 
 
-def bell(samples: Tensor) -> tuple[Answer, np.ndarray]:
-    """Return the energy of a Gaussian fit."""
-    return lambda x: ((x[:, 0] - samples.mean()) / samples.std()) ** 2 / 2, gamma_draws()
+def bell(samples: Tensor) -> tuple[Answer, Tensor]:
+    """Return the energy of a Gaussian fit of log x."""
+    u = samples.log()
+
+    def energy(x: Tensor) -> Tensor:
+        return x[:, 0].log() + ((x[:, 0].log() - u.mean()) / u.std()) ** 2 / 2
+
+    return inside(energy), new_draws()
 
 
 # --- 6 ------------------------------------------------------------------------------------------
 
 
-def resting(s: float, v: float) -> float:
-    return (1 - math.sqrt(1 - 2 * s / v)) / s if 2 * s <= v else math.nan
+def resting(step: float, noise: float, v: float) -> float:
+    return (1 - math.sqrt(1 - noise**2 / v)) / step if noise**2 <= v else math.nan
 
 
-def resting_numpy(s: float, v: float) -> np.ndarray:
-    roots = np.roots([s / 2, -1, 1 / v])  # (s/2) θ² − θ + 1/v = 0
+def resting_numpy(step: float, noise: float, v: float) -> np.ndarray:
+    roots = np.roots([step, -2, noise**2 / (v * step)])  # (1 − step θ)² v + noise² = v, over step
     return roots.min() if np.isreal(roots).all() else np.array(np.nan)
 
 
-def denoising(sign=-1.0, outer=None, inner=None, clean=False, half=0.5, graph=True):
+def denoising(
+    sign=-1.0,
+    outer=None,
+    inner=None,
+    clean=False,
+    half=0.5,
+    graph=True,
+    draw=torch.randn,
+    reduce=torch.mean,
+    twice=False,
+    flat=False,
+):
     """Return the loss; with other arguments, one with a mistake."""
 
     def loss(energy, real, tau, generator):
-        epsilon = torch.randn(real.shape, generator=generator, dtype=real.dtype)
+        shape = real.shape[:1] if flat else real.shape
+        epsilon = draw(shape, generator=generator, dtype=real.dtype)
         x = real if clean else real + (inner or tau) * epsilon
         x = x.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(energy(x).sum(), x, create_graph=graph)
+        if twice:
+            epsilon = draw(shape, generator=generator, dtype=real.dtype)
         u = (outer or tau) * gradient + sign * epsilon
-        return half * u.square().sum(-1).mean()
+        return half * reduce(u.square().sum(-1))
 
     return loss
 

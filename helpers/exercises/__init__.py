@@ -17,13 +17,13 @@ from helpers.exercises.gradient import two_slopes as two_slopes
 from helpers.exercises.histogram import average_log_likelihood as average_log_likelihood
 from helpers.exercises.histogram import draws_needed as draws_needed
 from helpers.exercises.histogram import kl_by_quadrature as kl_by_quadrature
-from helpers.exercises.langevin import langevin_step as langevin_step
 from helpers.exercises.langevin import schedule_for_three as schedule_for_three
 from helpers.exercises.langevin import settled_mass as settled_mass
 from helpers.exercises.langevin import stationary_variance as stationary_variance
+from helpers.exercises.persistent import persistent as persistent
 from helpers.exercises.recipes import denoising_loss as denoising_loss
 from helpers.exercises.recipes import noise_for as noise_for
 from helpers.exercises.recipes import resting_theta as resting_theta
+from helpers.exercises.step import langevin_step as langevin_step
 from helpers.exercises.training import penalised_optimum as penalised_optimum
-from helpers.exercises.training import persistent as persistent
 from helpers.exercises.training import train_step as train_step
