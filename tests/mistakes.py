@@ -191,7 +191,7 @@ WRONG: list[tuple[str, Answer, str]] = [
         lambda s: (lambda u: -HUMPS.log_prob(u[:, 0]), new_draws()),
         "This is the energy of log x",
     ),
-    ("new_density", lambda s: (inside(of_x, 50.0), new_draws()), "it must be math.inf"),
+    ("new_density", lambda s: (inside(of_x, 50.0), new_draws()), "it must be torch.inf"),
     ("new_density", lambda s: (no_zero, new_draws()), "For x ≤ 0: Your function raised"),
     ("new_density", lambda s: (inside(lambda x: of_x(x) * math.nan), new_draws()), "is nan or"),
     ("new_density", lambda s: (lambda x: inside(of_x)(x)[:, None], new_draws()), "shape (8,)"),

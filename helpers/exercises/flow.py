@@ -262,7 +262,7 @@ def _judge_energy(energy: Callable, log_p: Tensor, u: Tensor) -> None:
     if not (outside == math.inf).all():
         raise Wrong(
             "For x > 0 the energy is right. No number can be 0 or below, so there it must be"
-            f" math.inf; at x = 0 it is {outside[0]:.4g}, at −0.5 {outside[2]:.4g}."
+            f" torch.inf; at x = 0 it is {outside[0]:.4g}, at −0.5 {outside[2]:.4g}."
         )
 
 
