@@ -403,6 +403,8 @@ def denoising(
     reduce=torch.mean,
     twice=False,
     flat=False,
+    energies=torch.sum,
+    square=True,
 ):
     """Return the loss; with other arguments, one with a mistake."""
 
@@ -411,11 +413,11 @@ def denoising(
         epsilon = draw(shape, generator=generator, dtype=real.dtype)
         x = real if clean else real + (inner or tau) * epsilon
         x = x.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(energy(x).sum(), x, create_graph=graph)
+        (gradient,) = torch.autograd.grad(energies(energy(x)), x, create_graph=graph)
         if twice:
             epsilon = draw(shape, generator=generator, dtype=real.dtype)
         u = (outer or tau) * gradient + sign * epsilon
-        return half * reduce(u.square().sum(-1))
+        return half * reduce(u.square().sum(-1)) if square else half**0.5 * reduce(u)
 
     return loss
 

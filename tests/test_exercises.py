@@ -317,7 +317,7 @@ def test_a_verdict_repeats_even_if_the_answer_uses_the_global_random_state() -> 
 @pytest.mark.parametrize("check", SEEDED)
 def test_right_answers_pass_with_other_seeds(check: str) -> None:
     """Twenty seeds: a right answer fails once in a million, so twenty fail once in 50 000."""
-    answers = RIGHT[check]
+    answers = RIGHT[check][:2]
     for seed in range(1, 21):
         if check == "new_density":
             answers = [lambda samples, seed=seed: (inside(of_x), new_draws(seed=seed))]

@@ -136,6 +136,10 @@ _ENOUGH = [
         lambda s, w: _enough(s, w, shift=-1),
     ),
     (
+        "Off by one: the first of the laws is the start; law k has made k steps.",
+        lambda s, w: None if _enough(s, w) is None else _enough(s, w, first=1) - 1,
+    ),
+    (
         "With 0 steps it is the start itself that is judged, and it may be near enough.",
         lambda s, w: _enough(s, w, first=1),
     ),

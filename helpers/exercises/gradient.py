@@ -155,11 +155,11 @@ def _judge_phases(found: Tensor, theta: Tensor, data: Tensor, n: int) -> None:
 
 
 def _judge_n(answer: object, data: Tensor, generator: torch.Generator) -> None:
-    """Raise Wrong unless 200 estimates from 3 draws spread as the mean of 3: in θ₁, by θ₂/3."""
-    theta, n = torch.tensor([0.4, 1.2], dtype=torch.float64), 3
-    found = [as_tensor(call(answer, theta, data.clone(), n, generator), (2,)) for _ in range(200)]
+    """Raise Wrong unless 300 estimates from 9 draws spread as the mean of 9: in θ₁, by θ₂/9."""
+    theta, n = torch.tensor([0.4, 1.2], dtype=torch.float64), 9
+    found = [as_tensor(call(answer, theta, data.clone(), n, generator), (2,)) for _ in range(300)]
     ratio = torch.stack(found)[:, 0].var().item() / (theta[1].item() / n)
-    if not abs(ratio - 1) <= Z * (2 / 199) ** 0.5:
+    if not abs(ratio - 1) <= Z * (2 / 299) ** 0.5:
         raise Wrong(
             f"With n = {n} the estimates' variance is {ratio:.3f} times what the mean of {n} draws"
             " has: take n draws, and new ones at each call."

@@ -215,6 +215,11 @@ _DRAWS = [
         lambda w, sigma: 5000 * math.sqrt(_draws(w, sigma) / 5000),
     ),
     (
+        "It looks as if the floor fell like 1/n. It falls like 1/√n: half the distance takes four"
+        " times the draws (section 1.5).",
+        lambda w, sigma: 10_000 * math.sqrt(_draws(w, sigma) / 10_000),
+    ),
+    (
         "It looks as if σ was not used. W₁ has the unit of x, so the floor grows with σ.",
         lambda w, sigma: _draws(w, 1.0),
     ),

@@ -22,6 +22,12 @@ from helpers.exercises.verdicts import (
     untouched,
 )
 
+_FEW = 8
+_SHARED = (
+    "Two sets of chains get mixed up: what one call of persistent made goes on from the chains of"
+    " another. Each must have chains of its own, not one global variable."
+)
+
 
 class _Set:
     """Persistent chains under test: what the learner's function made, and what it should do."""
@@ -43,6 +49,8 @@ class _Set:
         before = self.generator.get_state()
         value = no_graph(call(self.negatives, energy))
         untouched(self.given, self.start)
+        if len(self.start) != _FEW and getattr(value, "shape", ()) == (_FEW, 1):
+            raise Wrong(_SHARED)
         new = as_tensor(value, tuple(self.start.shape))
         all_move(self.returned[-1][1] if self.returned else self.start, new)
         self.returned.append((value, new))
@@ -62,10 +70,7 @@ class _Set:
             ),
             "The chains follow the energy of the first call. It changes with training: use the one"
             " that each call gives.": place * (1 - self.s) ** k,
-            "Two sets of chains get mixed up: what one call of persistent made goes on from the"
-            " chains of another. Each must have chains of its own, not one global variable.": [
-                theirs - s * (theirs - centre) for s in (self.s, other.s)
-            ],
+            _SHARED: [theirs - s * (theirs - centre) for s in (self.s, other.s)],
             "The chains climb the energy: the sign of the drift is turned (section 3.1).": (
                 place * (1 + self.s)
             ),
@@ -89,7 +94,7 @@ def persistent(answer: object, *, seed: int = 0) -> str:
     them. From one point, on a Gaussian, their law is Gaussian; its mean and variance are checked
     for two sets of chains, which take turns, within ``Z`` standard errors.
     """
-    _Set(answer, 2.0, 0.1, seed, 8).step(0.0)
+    _Set(answer, 2.0, 0.1, seed, _FEW).step(0.0)
     sets = [_Set(answer, 8.0, 0.1, seed), _Set(answer, -3.0, 0.04, seed + 1)]
     for k in range(20):
         for one, other in (sets, sets[::-1]):

@@ -230,6 +230,11 @@ def _judge_denoising(
                 (up - tau * noise).square().mean() / 2
             ),
             "This is the sum over the batch; the mean was asked for.": n * right,
+            "The loss is divided by τ²: here τ multiplies the gradient, and ε stands as it is.": (
+                right / tau**2
+            ),
+            "The gradient is too small by the number of points: that of the mean energy. Take that"
+            " of the sum.": (up / n - noise).square().mean() / 2,
             "The square is missing, or comes after the mean.": u.mean().square() / 2,
         }
         other, far = (up.square().mean() + 1) / 2, ((up.square() + 0.5).mean() / n).sqrt()

@@ -91,7 +91,10 @@ def _judge_flat(answer: object, s: float, generator: torch.Generator) -> None:
     move = new - x
     error = move.std() / (g.std() * math.sqrt(len(g)))
     if abs(((g - g.mean()) * move).mean() / g.var()) < Z * error:
-        raise Wrong("There is no drift: the particles do not feel the energy (section 3.1).")
+        raise Wrong(
+            "There is no drift, or next to none: the particles do not feel the energy"
+            " (section 3.1)."
+        )
     raise Wrong(
         "Where the energy is steep, the particles move less than s times its slope: it looks as if"
         " the gradient were clipped, or only its sign used, or the move bounded. A Langevin step"

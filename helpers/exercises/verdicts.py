@@ -150,7 +150,8 @@ def agree(
     """Raise Wrong unless answer and right agree on all cases; name the mistakes that fit.
 
     A mistake fits if it gives what was found in the first case that is not right; if several do,
-    the later cases decide between them, and those that no case tells apart are all named.
+    the later cases decide between them, and those that no case tells apart are all named. With a
+    tolerance of its own, by which a value fits too easily, a mistake must fit the later ones, too.
 
     Args:
         cases: to the name of each case its arguments, the smallest first.
@@ -169,15 +170,23 @@ def agree(
         given = (a.clone() if isinstance(a, Tensor) else a for a in arguments)
         return as_tensor(call(answer, *given), tuple(floats(right(*arguments)).shape))
 
+    def later(named: list, arguments: tuple) -> list:
+        """Return which of the mistakes still fit; where none does, and errors are small, all."""
+        try:
+            found = result(arguments)
+        except Wrong:
+            return named
+        still = [pair for pair in named if fits(pair[1], arguments, found)]
+        return still or (named if tolerance is None or not found.isfinite().all() else [])
+
     for number, (what, arguments) in enumerate(cases.items()):
         found = result(arguments)
         if fits(right, arguments, found):
             continue
         named = [pair for pair in mistakes if fits(pair[1], arguments, found)]
         for other in list(cases.values())[number + 1 :]:
-            if len(named) > 1:
-                later = result(other)
-                named = [pair for pair in named if fits(pair[1], other, later)] or named
+            if named and (len(named) > 1 or tolerance is not None):
+                named = later(named, other)
         blame(what, found, floats(right(*arguments)), [message for message, _ in named])
 
 
