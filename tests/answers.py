@@ -74,6 +74,11 @@ def phases(sd=lambda b: b**-0.5, data=1, model=-1) -> Answer:
     return nll_gradient
 
 
+def resampled(samples: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Return n of the samples, drawn with replacement."""
+    return samples[torch.randint(len(samples), (n,), generator=generator)]
+
+
 def phases_numpy(theta, samples, n, generator):
     """Draw from numpy's own generator, whatever generator is given."""
     m, b = theta.tolist()

@@ -192,6 +192,7 @@ def test_what_is_no_answer_gets_one_clear_sentence(check: str) -> None:
     assert "raised NotImplementedError: no kernel" in said(check, lacks)
     assert "raised SystemExit (with " in said(check, leaves)
     unfit = ["text", b"1", object(), {1: 2}, {1}, None, (), [], [1, [2, 3]], lambda: 1]
+    unfit += [torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])]
     for value in [*unfit, torch.zeros(3, 3), np.zeros((2, 2, 2)), iter([1]), 1j, [1, None]]:
         verdict = said(check, lambda *arguments, value=value: value)
         assert verdict.startswith("Not right yet. ") and len(verdict) < 300

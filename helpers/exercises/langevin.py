@@ -206,15 +206,18 @@ def schedule_for_three(answer: object) -> str:
             raise Wrong(f"Asked again for k = {k}, it is another step: let it depend on k only.")
     *_, (mean, variance) = exact.gaussian_moments(14.5, 1 / 12, 5.0, 3.0, steps)
     A, sd = (mean - 5) / 9.5, math.sqrt(variance)
-    if abs(A) > 1:
+    if abs(A) > 1 or sd > 100:
         raise Wrong(
-            f"The chain blows up: the start's distance is multiplied by {A:.3g}. Steps must stay"
-            " below 2σ² = 18 (section 3.3)."
+            f"The chain blows up: the start's distance is multiplied by {A:.3g}, and the standard"
+            f" deviation is {sd:.3g}. Steps must stay below 2σ² = 18 (section 3.3)."
         )
     if abs(mean - 5) > 0.1:
+        why = "The steps are too small for σ = 3 (section 3.4)."
+        if max(steps) > 13.5:
+            why = "Steps of more than σ² throw the particles to the other side (section 3.3)."
         raise Wrong(
             f"The start is not forgotten: {abs(A):.3f} of it is left after 15 steps, and the mean"
-            f" is {mean:.3f} in place of 5. The steps are too small for σ = 3 (section 3.4)."
+            f" is {mean:.3f} in place of 5. {why}"
         )
     if not abs(sd / 3 - 1) <= 0.05:
         own = 3 / math.sqrt(1 - steps[-1] / 18) if steps[-1] < 18 else math.inf
