@@ -169,6 +169,7 @@ def test_a_mistake_gets_its_own_message(number: int) -> None:
     assert {text for text in others if text in verdict} == {words}
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize("check", RIGHT)
 def test_what_is_no_answer_gets_one_clear_sentence(check: str) -> None:
     def stub(*arguments):
