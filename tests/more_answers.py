@@ -10,7 +10,7 @@ from torch import Tensor
 
 from answers import Answer
 from helpers import exact
-from helpers.exercises import acceptance, flow, gradient, histogram
+from helpers.exercises import acceptance, held_out, law, partition
 from helpers.langevin import energy_and_gradient
 
 # --- 1.4 ---------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def each(check: str, mistakes: dict[str, Answer]) -> list[tuple[str, Answer, str
 
 
 def gaps() -> list[tuple[str, Answer, str]]:
-    tables = histogram.GAP_MISTAKES, histogram.ERROR_MISTAKES, histogram.NEEDED_MISTAKES
+    tables = held_out.GAP_MISTAKES, held_out.ERROR_MISTAKES, held_out.NEEDED_MISTAKES
     return [
         ("held_out_gap", with_gap(place, mutant), message)
         for place, mistakes in enumerate(tables)
@@ -226,7 +226,7 @@ MORE_WRONG: list[tuple[str, Answer, str]] = [
     *gaps(),
     ("held_out_gap", lambda a, b: gap_of(a, b.sub_(1)), "changed in place"),
     ("held_out_gap", lambda a, b: (0.5, *gap_of(a, b)[1:]), "Difference of the NLLs of 9"),
-    *each("log_integral", gradient.INTEGRAL_MISTAKES),
+    *each("log_integral", partition.INTEGRAL_MISTAKES),
     (
         "log_integral",
         lambda f, x: torch.trapezoid((-f).exp(), x).log(),
@@ -235,7 +235,7 @@ MORE_WRONG: list[tuple[str, Answer, str]] = [
     ("log_integral", lambda f, x: log_z(f - f.max(), x) - f.max(), "∞ − ∞ is no number"),
     ("log_integral", lambda f, x: log_z(f.sub_(1), x) - 1, "changed in place"),
     ("log_integral", lambda f, x: log_z(f, x) + 0.1, "log Z of f = (x − 1)²/8 − 1: expected"),
-    *each("has_density", gradient.TAIL_MISTAKES),
+    *each("has_density", partition.TAIL_MISTAKES),
     ("has_density", lambda a, b, c: True, "b = -1, c = 0: False expected, found True"),
     ("has_density", lambda a, b, c: 0.5, "Return True or False"),
     *each("log_acceptance", acceptance.RATIO_MISTAKES),
@@ -252,7 +252,7 @@ MORE_WRONG: list[tuple[str, Answer, str]] = [
         lambda f, x, y, s, t: ratio_by_normals(f, x, y, s, t) + 0 / torch.tensor(s),
         "some logarithms are nan",
     ),
-    *each("law_after_step", flow.LAW_MISTAKES),
+    *each("law_after_step", law.LAW_MISTAKES),
     ("law_after_step", next_law_in_place, "changed in place"),
     ("law_after_step", lambda *a: 2 * next_law(*a), "The law after one step, N(2"),
     ("jump_to_data", jumping(compare=lambda u, r: u < 2), "Every proposal is accepted"),

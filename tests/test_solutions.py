@@ -10,7 +10,7 @@ import torch
 from nbformat import NotebookNode
 
 from answers import said
-from course import LESSONS, PATHS
+from course import LESSONS, PATHS, ROOT
 
 LESSON = {path.name[:2]: path for path in LESSONS.values()}
 SOLUTIONS = [path for path in PATHS.values() if path not in LESSONS.values()]
@@ -70,7 +70,10 @@ def test_a_solution_fits_into_its_stub(path, number: str) -> None:
 
 
 def test_the_planted_mistakes_are_found_one_after_the_other() -> None:
-    """The code of exercise 4.2 as printed, and after each of the four repairs."""
+    """The code of exercise 4.2 as printed, and after each of the four repairs.
+
+    Without the hint no verdict names the cause.
+    """
     text = cells_of(LESSON["04"])["exercise-4-2-text"].source
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
     repairs = [
@@ -82,8 +85,24 @@ def test_the_planted_mistakes_are_found_one_after_the_other() -> None:
     for old, new, words in repairs:
         names: dict[str, object] = {"torch": torch}
         exec(code, names)
-        assert words in said("train_step", names["train_step"])
+        assert words in said("train_step", names["train_step"], hint=True)
+        assert words not in said("train_step", names["train_step"])
         assert code.count(old) == 1
         code = code.replace(old, new)
     exec(code, names)
     assert said("train_step", names["train_step"]).startswith("Right. ")
+
+
+def test_a_section_that_is_referred_to_is_there() -> None:
+    """In the lessons, the solutions and what the checks say: "section 2.3" is a heading "2.3"."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in PATHS.values()}
+    heading = re.compile(r'"#{2,3} (\d+\.\d+) ')
+    there = {number for text in texts.values() for number in heading.findall(text)}
+    for path in (ROOT / "helpers").rglob("*.py"):
+        texts[path.name] = path.read_text(encoding="utf-8")
+    for name, text in texts.items():
+        flat = re.sub(r'["\s]+', " ", text)
+        found = set(re.findall(r"[Ss]ections? (\d+\.\d+)", flat))
+        found |= set(re.findall(r"[Ss]ections? \d+\.\d+ (?:and|to|or) (\d+\.\d+)", flat))
+        assert found <= there, name
+    assert len(there) > 40

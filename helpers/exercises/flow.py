@@ -2,230 +2,305 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
+import numpy as np
 import torch
-from scipy.stats import gamma, wasserstein_distance
+from scipy.stats import wasserstein_distance
 from torch import Tensor
 
 from helpers import densities, exact
 from helpers.exercises.verdicts import (
     Wrong,
+    agree,
     as_tensor,
     call,
     check,
-    expect,
     named,
     seeded,
-    untouched,
 )
 
 
-@check
+def _gap(a: Tensor, b: Tensor) -> Tensor:
+    """Return the way of each grain of b: to a sorted, of which each weighs as two of b."""
+    return a.sort().values.repeat_interleave(2) - b.sort().values
+
+
+_W1 = [
+    (
+        "The samples are paired as they came. Sort both first: in one dimension the cheapest plan"
+        " keeps the order (section 1.5).",
+        lambda a, b: (a.repeat_interleave(2) - b).abs().mean(),
+    ),
+    (
+        "The samples are paired as they came. Sort both first: in one dimension the cheapest plan"
+        " keeps the order (section 1.5).",
+        lambda a, b: (a.repeat(2) - b).abs().mean(),
+    ),
+    (
+        "The values of a are strung together twice, so they are not in order: each of them must be"
+        " doubled where it stands, repeat_interleave(2).",
+        lambda a, b: (a.sort().values.repeat(2) - b.sort().values).abs().mean(),
+    ),
+    (
+        "Half of b is left out. Every grain of a weighs as much as two of b: give it two of them.",
+        lambda a, b: (a.sort().values - b.sort().values[::2]).abs().mean(),
+    ),
+    (
+        "Half of b is left out. Every grain of a weighs as much as two of b: give it two of them.",
+        lambda a, b: (a.sort().values - b.sort().values[1::2]).abs().mean(),
+    ),
+    (
+        "Half of b is left out. Every grain of a weighs as much as two of b: give it two of them.",
+        lambda a, b: (a.sort().values - b[: len(a)].sort().values).abs().mean(),
+    ),
+    (
+        "Half of b is left out. Every grain of a weighs as much as two of b: give it two of them.",
+        lambda a, b: (a.sort().values - b.sort().values[: len(a)]).abs().mean(),
+    ),
+    (
+        "Pairs of b are averaged before they are carried: a grain that goes left and one that goes"
+        " right then cancel. Each goes its own way.",
+        lambda a, b: _gap(a, b).reshape(-1, 2).mean(1).abs().mean(),
+    ),
+    ("This is the sum of the distances. W₁ is their average.", lambda a, b: _gap(a, b).abs().sum()),
+    (
+        "It is twice too large: there are 2n distances to average, not n.",
+        lambda a, b: 2 * _gap(a, b).abs().mean(),
+    ),
+    (
+        "The absolute value is missing, or comes too late: this is the distance of the means."
+        " Take it of each pair, then average.",
+        lambda a, b: _gap(a, b).mean(),
+    ),
+    (
+        "The absolute value is missing, or comes too late: this is the distance of the means."
+        " Take it of each pair, then average.",
+        lambda a, b: _gap(a, b).mean().abs(),
+    ),
+    (
+        "The absolute value is missing, or comes too late: this is the distance of the means."
+        " Take it of each pair, then average.",
+        lambda a, b: -_gap(a, b).mean(),
+    ),
+    (
+        "This is W₂, the root of the mean square. W₁ averages the distances themselves.",
+        lambda a, b: _gap(a, b).square().mean().sqrt(),
+    ),
+    (
+        "This is the mean square, W₂². W₁ averages the distances themselves.",
+        lambda a, b: _gap(a, b).square().mean(),
+    ),
+    ("This is the largest distance; W₁ is their average.", lambda a, b: _gap(a, b).abs().max()),
+]
+
+
+@check(mistakes=_W1)
 def w1_sorted(answer: object) -> str:
-    """Check answer(a, b), the W₁ of two sets of n numbers (n,); scipy is the referee."""
+    """Check answer(a, b), the W₁ of n numbers and 2n numbers; scipy is the referee."""
     g = seeded(0)
-    a, c = (torch.randn(200, generator=g, dtype=torch.float64) for _ in range(2))
-    for b, what in [(c + 0.1, "two clouds about one place"), (2 - 3 * c, "a wider one")]:
-        given = a.clone(), b.clone()
-        found = as_tensor(call(answer, *given), ())
-        if not (torch.equal(given[0], a) and torch.equal(given[1], b)):
-            raise Wrong("The samples are sorted in place: the caller's are now in another order.")
-        gap = a.sort().values - b.sort().values
-        mistakes = {
-            "The samples are paired as they came. Sort both first: in one dimension the cheapest"
-            " plan keeps the order (section 1.5).": (a - b).abs().mean(),
-            "This is the sum of the distances. W₁ is their average.": gap.abs().sum(),
-            "The absolute value is missing, or comes too late: this is the distance of the means."
-            " Take it of each pair, then average.": gap.mean().abs() * found.sign(),
-            "This is W₂, the root of the mean square. W₁ averages the distances themselves.": (
-                gap.square().mean().sqrt()
-            ),
-        }
-        expect(f"W₁ of {what}", found, wasserstein_distance(a, b), mistakes)
+    a = torch.tensor([5.0, 0.1, 1.2], dtype=torch.float64)
+    b = torch.tensor([6.5, -0.7, 4.1, 0.6, 2.3, 0.9], dtype=torch.float64)
+    cases = {"W₁ of (5, 0.1, 1.2) and (6.5, −0.7, 4.1, 0.6, 2.3, 0.9)": (a, b)}
+    for n, scale, shift in [(150, 1.1, 0.1), (200, -3.0, 2.0)]:
+        a = torch.randn(n, generator=g, dtype=torch.float64).exp()
+        b = scale * torch.randn(2 * n, generator=g, dtype=torch.float64) + shift
+        cases[f"W₁ of {n} and {2 * n} numbers"] = (a, b)
+    agree(answer, wasserstein_distance, cases, _W1)
     return (
         "Two lines, no density, no bins. Beside its floor it is the plainest judge of a sampler"
         " in one dimension; in more dimensions there is no order to keep, and it gets hard."
     )
 
 
-@check
+@lru_cache
+def _distances(s: float, start: str) -> Tensor:
+    """Return W₁ to N(5, 1) of the laws of X_0, …, X_150, from U(0, 10) or its Gaussian."""
+    target = densities.gaussian(5.0, 1.0)
+    x = exact.grid(-9, 19, 561)
+    p0 = exact.uniform_law(0, 10, x)
+    if start == "normal":
+        p0 = densities.gaussian(5.0, 10 / math.sqrt(12)).log_prob(x)
+        p0 = p0 - exact.integrate(p0.exp(), x).log()
+    laws = exact.law(p0, densities.energy_of(target), x, 150, s)
+    return exact.w1_of_laws(laws, target.log_prob(x), x)
+
+
+def _enough(
+    s: float, w: float, start: str = "uniform", steps: int = 150, first: int = 0, shift: int = 0
+) -> int | None:
+    """Return the first k with W₁ of the law of X_k to N(5, 1) at most w; or a mistake."""
+    near = (_distances(s, start)[first : steps + 1] <= w).nonzero()
+    return first + near[0].item() + shift if len(near) else None
+
+
+_ENOUGH = [
+    (
+        "Off by one: the first of the laws is the start; law k has made k steps.",
+        lambda s, w: _enough(s, w, shift=1),
+    ),
+    (
+        "Off by one: the first of the laws is the start; law k has made k steps.",
+        lambda s, w: _enough(s, w, shift=-1),
+    ),
+    (
+        "Off by one: the first of the laws is the start; law k has made k steps.",
+        lambda s, w: None if _enough(s, w) is None else _enough(s, w, first=1) - 1,
+    ),
+    (
+        "With 0 steps it is the start itself that is judged, and it may be near enough.",
+        lambda s, w: _enough(s, w, first=1),
+    ),
+    (
+        "It looks as if the start were a Gaussian with the mean and sd of U(0, 10). Its law is"
+        " flat: exact.uniform_law.",
+        lambda s, w: _enough(s, w, "normal"),
+    ),
+    *(
+        (
+            "A run of some tens of steps has not reached w, and more steps would: the bias of the"
+            " step, not the end of a run, says when to return None (section 3.3).",
+            lambda s, w, steps=steps: _enough(s, w, steps=steps),
+        )
+        for steps in (20, 30, 40, 50, 60)
+    ),
+]
+
+
+@check(mistakes=_ENOUGH)
 def steps_enough(answer: object) -> str:
     """Check answer(s, w): the first k at which W₁ of the law of X_k to N(5, 1) is at most w.
 
     Langevin steps of size s from U(0, 10), judged by the exact law; None if no number of steps is
     enough. At the steps asked for, W₁ is more than 2 % off w, before and after.
     """
-    x = exact.grid(-5, 15, 401)
-    target = densities.gaussian(5.0, 1.0)
-    log_p, start = target.log_prob(x), exact.uniform_law(0, 10, x)
-    for s, w in [(0.1, 0.05), (0.2, 0.05), (0.4, 0.05)]:
-        laws = exact.law(start, densities.energy_of(target), x, 60, s)
-        enough = (exact.w1_of_laws(laws, log_p, x) <= w).nonzero().flatten().tolist()
-        found = call(answer, s, w)
-        if not enough:
-            if found is None or not as_tensor(found, ()).isfinite():
-                continue
+    cases = [(0.3, 2.0), (0.1, 0.05), (0.15, 1.0), (0.4, 0.05), (0.2, 0.04), (0.04, 0.0197)]
+    right = [_enough(s, w) for s, w in cases]
+    found = [call(answer, s, w) for s, w in cases]
+    for (s, w), value in zip(cases, found, strict=True):
+        if value is not None and not as_tensor(value, ()).isfinite():
+            raise Wrong(f"At s = {s}, w = {w}: return a number of steps, or None; not {value}.")
+    found = [value if value is None else as_tensor(value, ()).item() for value in found]
+    if found != right:
+        for message, mutant in _ENOUGH:
+            if found == [mutant(s, w) for s, w in cases]:
+                raise Wrong(message)
+    for (s, w), value, k in zip(cases, found, right, strict=True):
+        if k is None and value is not None:
             raise Wrong(
                 f"At s = {s} no number of steps is enough for W₁ ≤ {w}: the bias of the step is"
                 " larger (section 3.3), and more steps do not lower it. Return None."
             )
-        if found is None:
+        if k is not None and value is None:
             raise Wrong(f"At s = {s} some number of steps is enough for W₁ ≤ {w}; found None.")
-        value = as_tensor(found, ()).item()
-        if abs(value - enough[0]) == 1:
-            raise Wrong("Off by one: the first of the laws is the start; law k has made k steps.")
-        if value != enough[0]:
-            raise Wrong(f"Steps for W₁ ≤ {w} at s = {s}: {enough[0]} expected, found {value:g}.")
+        if value != k:
+            raise Wrong(f"Steps for W₁ ≤ {w} at s = {s}: expected {k}, found {value:g}.")
     return (
         "A larger step gets there sooner, until its bias is larger than what was asked for: then"
         " it never does. The law knows; the particles alone could not tell it from chance."
     )
 
 
-GAMMA_KL = 4.0
-"""Millinats allowed: the recipe has 1.4 to 2.2 over seeds, a KDE 4.8 and more, a Gaussian 121."""
+NEW_KL = 3.0
+"""Millinats allowed: the recipe on log x has 0.6 to 1.3, a KDE on log x 3.4 to 5.8."""
 
-GAMMA_W1 = 0.15
-"""W₁ allowed to 5 000 draws: 6 standard errors of their mean; perfect ones have about 0.03."""
+NEW_W1 = 0.15
+"""W₁ allowed to 5 000 draws: 5 standard errors of their mean; perfect ones have about 0.03."""
 
 
-@check
+@check(limit=600)
 def new_density(answer: object, *, seed: int = 0) -> str:
-    """Check answer(samples), which returns an energy and 5 000 draws, from 10 000 of Gamma(3, 1).
+    """Check answer(samples), which returns an energy and 5 000 draws, from 10 000 positive numbers.
 
-    The energy is judged by KL on a grid, the draws by W₁; see ``GAMMA_KL`` and ``GAMMA_W1``.
+    Their logarithm u has two humps. KL is computed on a grid of u, on which p(x) dx is
+    p(e^u) e^u du; the draws are judged by W₁. See ``NEW_KL`` and ``NEW_W1``.
     """
-    g = seeded(seed)
-    samples = -torch.rand(10_000, 3, generator=g, dtype=torch.float64).log().sum(1, keepdim=True)
-    x = exact.grid(-20, 60, 8001)
-    log_p = torch.from_numpy(gamma(3).logpdf(x.numpy()))
+    u = exact.grid(-9, 7, 3201)
+    humps = densities.mixture([0.6, 0.4], [0.2, 1.6], [0.45, 0.25])
+    samples = densities.draw(humps, 10_000, generator=seeded(seed)).exp()
     pair = call(answer, samples.clone())
     if not (isinstance(pair, tuple | list) and len(pair) == 2 and callable(pair[0])):
         raise Wrong(
             "Return two things, first the energy, a function, then the draws; what came back is"
             f" {named(pair)}."
         )
-    energy, draws = pair
-    loss = _loss(energy, log_p, x)
-    if loss > GAMMA_KL and _loss(lambda x: -energy(x), log_p, x) <= GAMMA_KL:
-        raise Wrong("This is the log-density. The energy is its negative: f = −log p.")
-    if abs(loss - 120.7) < 6:
-        raise Wrong(
-            f"KL is {loss:.1f} millinats, what a Gaussian fit has: it looks as if the energy"
-            " were a parabola, which knows no skewness. Fit the network (section 5.1)."
-        )
-    if not loss <= GAMMA_KL:
-        raise Wrong(f"KL to the density: at most {GAMMA_KL} millinats expected, found {loss:.1f}.")
-    draws = as_tensor(draws, (5000, 1))
-    if torch.isin(draws, samples).all():
-        raise Wrong("The draws are samples that you were given. Draw new ones (section 5.4).")
-    distances = [exact.w1(y, log_p, x) for y in (draws, samples.mean() + samples.std() * draws)]
-    if distances[0] > GAMMA_W1 >= distances[1]:
-        raise Wrong("The draws are in standardised units: multiply by the sd, add the mean.")
-    if not distances[0] <= GAMMA_W1:
-        raise Wrong(
-            f"The energy is right. W₁ of its draws: at most {GAMMA_W1} expected, found"
-            f" {distances[0]:.3f}. Have they forgotten their start (section 5.3)?"
-        )
+    log_p = humps.log_prob(u)
+    _judge_energy(pair[0], log_p, u)
+    _judge_draws(as_tensor(pair[1], (5000, 1)), samples, log_p, u)
     return (
-        "From a column of numbers to a density and new draws of it, with nothing set by hand; and"
-        " closer than a kernel density estimate gets with the same samples."
+        "From a column of numbers to a density that knows where it must be 0, and new draws of it;"
+        " and closer than a kernel density estimate gets with the same samples."
     )
 
 
-def _loss(energy: Callable, log_p: Tensor, x: Tensor) -> float:
-    """Return KL in millinats of the energy's density from log_p; ∞ where it has no density."""
+def _judge_energy(energy: Callable, log_p: Tensor, u: Tensor) -> None:
+    """Raise Wrong unless e^(−f) has no mass at x ≤ 0, and its KL is small."""
+    as_tensor(call(energy, u[:8].exp().unsqueeze(1)), (8,))
+    f = as_tensor(call(energy, u.exp().unsqueeze(1)), tuple(u.shape))
+    if f.isnan().any() or (f == -math.inf).any():
+        raise Wrong("Somewhere between 0.0001 and 1000 the energy is nan or −inf.")
 
-    def as_energy(points: Tensor) -> Tensor:
-        return as_tensor(call(energy, points), x.shape)
+    def loss(f: Tensor) -> float:
+        """Return KL in millinats of the density of u that e^(−f) has; x = e^u, dx = x du."""
+        log_q = u - f
+        if not log_q.isfinite().any():
+            return math.inf
+        log_q = log_q - log_q.logsumexp(0) - (u[1] - u[0]).log()
+        return 1000 * exact.integrate(log_p.exp() * (log_p - log_q), u).item()
 
-    try:
-        return 1000 * exact.kl(log_p, exact.log_density(as_energy, x), x)
-    except ValueError:  # the referee refuses an energy whose e^(−f) does not vanish at the ends
-        return math.inf
-
-
-def _stepped(
-    drift=1.0,
-    scale=lambda s, tau: s,
-    width=lambda s, tau: tau,
-    backwards=False,
-    factor=lambda h, sd: h,
-    last=lambda p, h: p,
-) -> Callable[..., Tensor]:
-    """Return the density after one step; with other arguments, one with a mistake."""
-
-    def law_after_step(p, slope, x, s, tau):
-        h, sd = x[1] - x[0], width(s, tau)
-        mean = x - drift * scale(s, tau) * slope
-        q = torch.exp(-((x - mean[:, None]) ** 2) / (2 * sd**2)) / (sd * math.sqrt(2 * math.pi))
-        return last(factor(h, sd) * (q @ p if backwards else p @ q), h)
-
-    return law_after_step
-
-
-LAW_MISTAKES = {
-    "The integral runs over the place where the step ends; it must run over x, where it begins: the"
-    " law is a row, p Q with Q[i, j] = q(x_j | x_i).": _stepped(backwards=True),
-    "dx is missing: the sum over x becomes an integral when it is multiplied by the spacing.": (
-        _stepped(factor=lambda h, sd: 1.0)
-    ),
-    "The area is the spacing in place of 1: dx is there twice, or these are the probabilities of"
-    " cells. Densities were asked for.": _stepped(factor=lambda h, sd: h**2),
-    "The sign of the drift is turned: a step goes down the energy, x − s f'(x).": _stepped(
-        drift=-1
-    ),
-    "There is no drift: the law only spreads.": _stepped(drift=0.0),
-    "The slope is not multiplied by the step size s.": _stepped(scale=lambda s, tau: 1.0),
-    "It looks as if τ were the variance of the noise. It is its standard deviation.": (
-        _stepped(width=lambda s, tau: math.sqrt(tau))
-    ),
-    "It looks as if τ² were the standard deviation of the noise. It is the variance.": (
-        _stepped(width=lambda s, tau: tau**2)
-    ),
-    "It looks as if the noise were a Langevin step's, √(2s). Here it is τ, whatever s.": (
-        _stepped(width=lambda s, tau: math.sqrt(2 * s))
-    ),
-    "The noise's density lacks its factor 1/(τ√(2π)): the area comes out as τ√(2π), not 1.": (
-        _stepped(factor=lambda h, sd: h * sd * math.sqrt(2 * math.pi))
-    ),
-    "This is the logarithm of the law. The density was asked for.": (
-        _stepped(last=lambda p, h: p.log())
-    ),
-}
-"""For each mistake in the law of the next state a function that makes it."""
-
-
-@check
-def law_after_step(answer: object) -> str:
-    """Check answer(p, slope, x, s, tau), the density of X − s f'(X) + τN on the grid x (m,).
-
-    ``p`` is the density of X, ``slope`` f' on the grid. A Gaussian on a parabola stays one, in
-    closed form; for two humps the sum is taken.
-    """
-    even, fine = exact.grid(-8, 10, 241), exact.grid(-9, 7, 321)
-    bell, humps = (
-        density.log_prob(grid).exp()
-        for density, grid in [
-            (densities.gaussian(2.0, 0.8), even),
-            (densities.mixture([0.3, 0.7], [-3.0, 1.5], [0.5, 0.9]), fine),
-        ]
-    )
-    wave = fine - 2 * fine.cos()
-    closed = densities.gaussian(0.7 * 2.0, math.hypot(0.7 * 0.8, 0.5)).log_prob(even).exp()
-    for name, right, *arguments in [
-        ("N(2, 0.8²) on f = x²/4", closed, bell, even / 2, even, 0.6, 0.5),
-        ("two humps on f = x²/2 − 2 sin x", None, humps, wave, fine, 0.25, 0.9),
+    kl = loss(f)
+    of_u = as_tensor(call(energy, u.unsqueeze(1)), tuple(u.shape)) if kl > NEW_KL else f
+    for message, other in [
+        ("This is the log-density. The energy is its negative: f = −log p.", -f),
+        (
+            "This is the density of log x, at log x. That of x has the factor |du/dx| = 1/x, so"
+            " the energy gains log x.",
+            f + u,
+        ),
+        ("The sign of log x is turned: the density of x is that of log x times 1/x.", f + 2 * u),
+        ("This is the energy of log x. Asked for is that of x itself.", of_u + u),
     ]:
-        given = [value.clone() for value in arguments[:3]]
-        found = as_tensor(call(answer, *given, *arguments[3:]), (len(given[2]),))
-        for now, before in zip(given, arguments[:3], strict=True):
-            untouched(now, before)
-        values = {message: mutant(*arguments) for message, mutant in LAW_MISTAKES.items()}
-        values = {message: value for message, value in values.items() if value.isfinite().all()}
-        right = _stepped()(*arguments) if right is None else right
-        expect(f"The law after one step, {name}", found, right, values)
-    return (
-        "One integral a step, and no randomness: what infinitely many particles would do. In one"
-        " dimension that is a product with a matrix; in ten no grid would hold it."
-    )
+        if kl > NEW_KL >= loss(other):
+            raise Wrong(message)
+    if not kl <= NEW_KL:
+        why = ", what a Gaussian fit of log x has" * (abs(kl - 182) < 8)
+        why += ", what a Gaussian fit of x has" * (abs(kl - 305) < 8)
+        raise Wrong(f"KL to the density: at most {NEW_KL} millinats expected, found {kl:.1f}{why}.")
+    below = torch.tensor([0.0, -1e-3, -0.5, -3.0, -40.0], dtype=torch.float64).unsqueeze(1)
+    try:
+        outside = as_tensor(call(energy, below), (5,))
+    except Wrong as wrong:
+        raise Wrong(f"For x > 0 the energy is right. For x ≤ 0: {wrong}") from None
+    if not (outside == math.inf).all():
+        raise Wrong(
+            "For x > 0 the energy is right. No number can be 0 or below, so there it must be"
+            f" torch.inf; at x = 0 it is {outside[0]:.4g}, at −0.5 {outside[2]:.4g}."
+        )
+
+
+def _judge_draws(draws: Tensor, samples: Tensor, log_p: Tensor, u: Tensor) -> None:
+    """Raise Wrong unless the draws are new and near the density; log_p is that of u = log x."""
+    if not draws.isfinite().all():
+        raise Wrong("The energy is right. Among its draws is a nan or inf.")
+    copies = int(torch.isin(draws, samples).sum())
+    if copies > 50:
+        raise Wrong(
+            f"{copies} of the draws are samples that you were given. Draw new ones from the energy"
+            " (section 5.5)."
+        )
+    at = (np.arange(len(draws)) + 0.5) / len(draws)
+    ideal = np.exp(np.interp(at, exact.cdf(log_p, u).numpy(), u.numpy()))
+
+    def distance(draws: Tensor) -> float:
+        return np.abs(np.sort(draws.numpy().ravel()) - ideal).mean().item()
+
+    w1 = distance(draws)
+    if w1 > NEW_W1 >= distance(draws.exp()):
+        raise Wrong("The energy is right. Its draws are of log x: take exp of them.")
+    if w1 > NEW_W1 >= distance(samples.mean() + samples.std() * draws):
+        raise Wrong("The draws are in standardised units: multiply by the sd, add the mean.")
+    if not w1 <= NEW_W1:
+        raise Wrong(
+            f"The energy is right. W₁ of its draws: at most {NEW_W1} expected, found"
+            f" {w1:.3f}. Have they forgotten their start (section 5.3)?"
+        )

@@ -6,97 +6,87 @@ import torch
 from torch import Tensor, nn
 
 from helpers import densities, exact
+from helpers.exercises.step import all_move, noise_kinds
 from helpers.exercises.verdicts import (
     TOLERANCE,
     Wrong,
     Z,
+    agree,
     as_tensor,
+    at_particles,
+    blame,
     call,
     check,
+    drawn,
     expect,
-    figures,
-    named,
     no_graph,
     positive,
     seeded,
-    untouched,
 )
 
 
-@check
-def penalised_optimum(answer: object, *, alpha: float = 0.2) -> str:
-    """Check answer(p, q, alpha), the energy (m,) that the penalised loss asks for (section 4.4)."""
-    positive(alpha=alpha)
-    x = exact.grid(-5, 15, 201)
-    log_p, log_q = (densities.gaussian(*a).log_prob(x) for a in ((5.0, 1.0), (6.0, 3.0)))
-    p, q = log_p.exp(), log_q.exp()
-    for value in (float(alpha), alpha / 2):
-        found = as_tensor(call(answer, p.clone(), q.clone(), value), x.shape)
-        right = (q - p) / (2 * value * (p + q))
-        mistakes = {
-            "The sign is turned: the energy must be low where the data are, so q − p.": -right,
-            "The 2 from the derivative of f² is missing: the bound is 1/(2α).": 2 * right,
-            "It looks as if α was not used: this is the answer for α = 0.2.": right * value / 0.2,
-            "The division by p + q is missing: both terms of the penalty bend the loss, the one on"
-            " real and the one on fake.": right * (p + q),
-            "This is −log p, what an energy should be. The penalty asks for something else"
-            " (section 4.4).": -log_p,
-            "This is log q − log p, the answer of a classifier trained by cross-entropy. Squares"
-            " have another minimum: set the derivative to 0 (section 4.4).": log_q - log_p,
-        }
-        expect(f"f at x = −5, −4.9, … for α = {value:.3g}", found, right, mistakes)
+def _optimum(p: Tensor, q: Tensor, alpha: float, beta: float) -> Tensor:
+    """Return the f that minimises p (f + αf²) − q (f − βf²) at every point by itself."""
+    return (q - p) / (2 * (alpha * p + beta * q))
+
+
+_OPTIMUM = [
+    (
+        "The sign is turned: the energy must be low where the data are, so q − p.",
+        lambda p, q, a, b: -_optimum(p, q, a, b),
+    ),
+    (
+        "The 2 from the derivative of f² is missing: the bounds are −1/(2α) and 1/(2β).",
+        lambda p, q, a, b: 2 * _optimum(p, q, a, b),
+    ),
+    (
+        "This is the answer for β = α, that of section 4.4. Here the two squares have weights of"
+        " their own: set the derivative to 0 once more.",
+        lambda p, q, a, b: _optimum(p, q, a, a),
+    ),
+    (
+        "It looks as if β stood in the place of α as well. α weighs the square on real, β the one"
+        " on fake.",
+        lambda p, q, a, b: _optimum(p, q, b, b),
+    ),
+    (
+        "It looks as if α and β were swapped: α weighs the square on real, β the one on fake.",
+        lambda p, q, a, b: _optimum(p, q, b, a),
+    ),
+    (
+        "It looks as if α and β were replaced by their mean. Each belongs to its density, αp + βq.",
+        lambda p, q, a, b: _optimum(p, q, (a + b) / 2, (a + b) / 2),
+    ),
+    (
+        "The division by αp + βq is missing: both squares bend the loss.",
+        lambda p, q, a, b: q - p,
+    ),
+    (
+        "This is −log p, what an energy should be. The penalty asks for something else (section"
+        " 4.4).",
+        lambda p, q, a, b: -p.log(),
+    ),
+    (
+        "This is log q − log p, the answer of a classifier trained by cross-entropy. Squares have"
+        " another minimum: set the derivative to 0 (section 4.4).",
+        lambda p, q, a, b: q.log() - p.log(),
+    ),
+]
+
+
+@check(mistakes=_OPTIMUM)
+def penalised_optimum(answer: object, *, alpha: float = 0.2, beta: float = 0.1) -> str:
+    """Check answer(p, q, alpha, beta), the energy (m,) that the penalised loss asks for."""
+    alpha, beta = positive(alpha=alpha, beta=beta)
+    cases = {}
+    for m, a, b in [(7, 0.3, 0.13), (201, 0.04, 1.7), (201, alpha, beta)]:
+        x = exact.grid(-1, 11, m)
+        p, q = (densities.gaussian(*v).log_prob(x).exp() for v in ((5.0, 1.3), (6.0, 3.0)))
+        cases[f"f at {m} points, α = {a:g} and β = {b:g}"] = (p, q, a, b)
+    agree(answer, _optimum, cases, _OPTIMUM)
     return (
-        f"With your α = {alpha} the energy stays within ±{1 / (2 * alpha):.3f}, whatever the data:"
-        " densities may differ by a factor e^(1/α) at most. It is a classifier, not −log p."
-    )
-
-
-@check
-def persistent(answer: object, *, seed: int = 0) -> str:
-    """Check answer(start, s, generator), which returns a function negatives(energy).
-
-    Each call of ``negatives`` moves all chains by one Langevin step of the energy given and returns
-    them. On a Gaussian, from one point, their law is Gaussian with the mean and variance of section
-    3.2; both are checked after 1, 10 and 20 steps, within ``Z`` standard errors.
-    """
-    n, s = 20_000, 0.1
-    energies = {c: lambda x, c=c: ((x - c) ** 2).sum(-1) / 2 for c in (0.0, 20.0)}
-    start = torch.full((n, 1), 8.0, dtype=torch.float64)
-    given = start.clone()
-    negatives = call(answer, given, s, seeded(seed))
-    if not callable(negatives):
-        raise Wrong(f"Return a function negatives(energy); what came back is {named(negatives)}.")
-    closed = list(exact.gaussian_moments(8.0, 0.0, 0.0, 1.0, [s] * 10))
-    closed += list(exact.gaussian_moments(*closed[-1], 20.0, 1.0, [s] * 10))[1:]
-    states = []
-    for k in range(20):
-        centre = 0.0 if k < 10 else 20.0
-        new = no_graph(call(negatives, energies[centre]))
-        untouched(given, start)
-        new = as_tensor(new, (n, 1))
-        states.append((new, new.clone()))
-        mean, variance = closed[k + 1]
-        if k not in (0, 9, 19):
-            continue
-        mistakes = {
-            "The chains are restarted at every call: after ten steps they are where one step takes"
-            " them. Keep their state between calls (section 4.5, part 1).": 8 - s * (8 - centre),
-            "The chains do not move: return them after the step.": 8.0,
-            "The chains follow the energy of the first call. It changes with training: use the one"
-            " that each call gives.": 8 * (1 - s) ** (k + 1),
-        }
-        error = Z * math.sqrt(variance / n)
-        expect(f"Mean of the chains after {k + 1} steps", new.mean(), mean, mistakes, error)
-        error = Z * variance * math.sqrt(2 / n)
-        expect(f"Variance of the chains after {k + 1} steps", new.var(), variance, {}, error)
-    if not all(torch.equal(new, then) for new, then in states):
-        raise Wrong(
-            "What you returned earlier has changed since: the next step writes into the same"
-            " tensor. Return a new one."
-        )
-    return (
-        "The chains go on from update to update, so a few steps each suffice to keep up with a"
-        " slowly changing energy. Restarted, they would be short runs that remember the start."
+        f"With your α = {alpha:g} and β = {beta:g} the energy stays between {-1 / (2 * alpha):.3f}"
+        f" and {1 / (2 * beta):.3f}, whatever the data. It is a classifier, not −log p."
     )
 
 
@@ -109,11 +99,23 @@ class _Bowl(nn.Module):
         self.b = nn.Parameter(torch.tensor(0.5, dtype=torch.float64))
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.b * (x - self.m) ** 2 / 2).sum(-1)
+        return at_particles(lambda x: (self.b * (x - self.m) ** 2 / 2).sum(-1))(x)
 
     def values(self) -> Tensor:
         """Return a copy of (m, b)."""
         return torch.stack([self.m, self.b]).detach().clone()
+
+
+class _Watched(torch.optim.SGD):
+    """Gradient descent that counts its steps, and those at which there was no gradient."""
+
+    steps = empty = 0
+
+    def step(self, *arguments, **options) -> object:
+        gradients = [p.grad for group in self.param_groups for p in group["params"]]
+        self.steps += 1
+        self.empty += not any(g is not None and g.any() for g in gradients)
+        return super().step(*arguments, **options)
 
 
 def _slopes(theta: Tensor, x: Tensor) -> Tensor:
@@ -131,20 +133,22 @@ def train_step(answer: object, *, seed: int = 0) -> str:
     back tell the noise, so the gradient is known exactly, whether the fakes are the chains before
     the step or after it. The noise itself is judged within ``Z`` standard errors.
     """
-    lr, s, n = 1e-6, 0.05, 400
-    model = _Bowl()
-    optimiser = torch.optim.SGD(model.parameters(), lr=lr)
+    lr, generator = 1e-6, seeded(seed + 1)
     real = densities.draw(densities.gaussian(3.0, 1.0), 200, generator=seeded(seed))
-    chains = torch.linspace(20, 30, n, dtype=torch.float64).unsqueeze(1)
-    generator, last = seeded(seed + 1), torch.zeros(2, dtype=torch.float64)
-    for _ in range(2):
-        theta, before = model.values(), chains.clone()
-        new = call(answer, model, optimiser, real.clone(), chains, s, generator)
-        change = (theta - model.values()) / lr
-        after = as_tensor(no_graph(new), (n, 1)).clone()
-        _judge_chains(before, after, theta, s)
-        last = _judge_update(change, last, theta, real, (before, after), s)
-        chains = after
+    for n, s, updates in [(8, 0.05, 1), (400, 0.05, 2), (300, 0.02, 1)]:
+        model, last = _Bowl(), torch.zeros(2, dtype=torch.float64)
+        optimiser = _Watched(model.parameters(), lr=lr)
+        chains = torch.linspace(20, 30, n, dtype=torch.float64).unsqueeze(1)
+        for _ in range(updates):
+            theta, state = model.values(), generator.get_state()
+            new = call(answer, model, optimiser, real.clone(), chains.clone(), s, generator)
+            change = (theta - model.values()) / lr
+            after = as_tensor(no_graph(new), (n, 1))
+            if n > 8:
+                _judge_chains(chains, after, theta, s)
+                last = _judge_update(change, last, theta, real, (chains, after), s, optimiser)
+                drawn(generator, state)
+            chains = after
     return (
         "Gradient forgotten, chains kept, samples held fixed, data minus model. None of the"
         " four raises an error when it is missing."
@@ -155,25 +159,33 @@ def _judge_chains(before: Tensor, after: Tensor, theta: Tensor, s: float) -> Non
     """Raise Wrong unless the chains made one Langevin step on the bowl from where they were."""
     n, drift = len(before), -s * theta[1] * (before - theta[0])
     if torch.equal(before, after):
-        raise Wrong("The chains do not move: return them after their Langevin step.")
+        raise Wrong(
+            "The chains that come back are where they were.",
+            "Return them after their Langevin step.",
+        )
+    all_move(before, after)
     spread = before - before.mean()
     if (spread * after).sum() / spread.square().sum() < 0.5:  # 1 − s b = 0.975 if they went on
         raise Wrong(
-            "The chains are restarted: where they come back has nothing to do with where they"
-            " were. Go on from the chains that you are given (section 4.5, part 1)."
+            "Where the chains come back has nothing to do with where they were.",
+            "They are restarted. Go on from the chains that you are given (section 4.5, part 1).",
         )
     noise = after - before - drift
     mistakes = {
         "The chains climb the energy: the sign of their drift is turned (section 3.1).": (
             -2 * drift.mean()
         ),
-        "The chains' drift is too small by their number: differentiate the sum of the energies"
-        " (section 3.1).": drift.mean() * (1 / n - 1),
+        "The chains do not feel the energy: their drift is missing, or too small by their number if"
+        " the mean of the energies is differentiated in place of the sum (section 3.1).": (
+            -drift.mean()
+        ),
     }
     what = "Mean of the chains' move, less its drift"
     expect(what, noise.mean(), 0.0, mistakes, Z * math.sqrt(2 * s / n))
-    error = Z * 2 * s * math.sqrt(2 / n)
-    expect("Variance of the chains' noise", noise.var(), 2 * s, {}, error)
+    if noise.abs().max() < 1e-6:
+        raise Wrong("The chains have no noise: add √(2s) N (section 3.1).")
+    error = Z * noise.var() * math.sqrt(2 / n)
+    expect("Variance of the chains' noise", noise.var(), 2 * s, noise_kinds(s), error)
 
 
 def _judge_update(
@@ -183,6 +195,7 @@ def _judge_update(
     real: Tensor,
     chains: tuple[Tensor, Tensor],
     s: float,
+    optimiser: _Watched,
 ) -> Tensor:
     """Raise Wrong unless the weights went down the right gradient, which is returned.
 
@@ -191,34 +204,71 @@ def _judge_update(
     """
     before, after = chains
 
-    def near(value: Tensor) -> bool:
+    def is_near(value: Tensor) -> bool:
         return bool(((change - value).abs() <= TOLERANCE * value.abs().max()).all())
 
     positive = _slopes(theta, real).mean(1)
     rights = [positive - _slopes(theta, fakes).mean(1) for fakes in (before, after)]
     for right in rights:
-        if near(right):
+        if is_near(right):
             return right
+    if change.abs().max() < 1e-3:
+        why = "optimiser.step() is never called."
+        if optimiser.steps:
+            why = (
+                "optimiser.step() is called, and there is no gradient by then: it comes before"
+                " backward(), or zero_grad() stands between the two."
+            )
+        raise Wrong("The weights do not move.", why)
+    for symptom, hint, values in _slips(rights, last, theta, chains, s):
+        if any(is_near(value) for value in values):
+            raise Wrong(symptom, hint)
+    blame("∇_θ of the loss, for m and b", change, rights[1], [])
+    return rights[1]
+
+
+def _slips(
+    rights: list[Tensor], last: Tensor, theta: Tensor, chains: tuple[Tensor, Tensor], s: float
+) -> list[tuple[str, str, list[Tensor]]]:
+    """Return what each mistake looks like, where to look, and the gradients that it gives."""
+    before, after = chains
     # through the step: z = x − s b (x − m) + √(2s) N depends on θ, and f on z with slope b (z − m)
     moved = torch.cat([s * theta[1].expand_as(before), -s * (before - theta[0])], 1).T
     through = rights[1] - (theta[1] * (after - theta[0])[:, 0] * moved).mean(1)
     sampled = _slopes(theta, before).sum(1)
-    if change.abs().max() < 1e-3:
-        raise Wrong("The weights do not move: is optimiser.step() called after loss.backward()?")
-    mistakes = {
-        "The gradient of the last update is still in the sum: zero_grad is missing. backward adds"
-        " to .grad, so call optimiser.zero_grad() in every update (section 4.3).": (
-            [right + last for right in rights]
+    return [
+        (
+            "The second update goes along another direction than its own loss has: something of"
+            " the first is in it.",
+            "zero_grad is missing. backward adds to .grad, so call optimiser.zero_grad() in every"
+            " update (section 4.3).",
+            [right + last for right in rights if last.any()],
         ),
-        "The fakes are not detached where it matters: autograd has gone back through the Langevin"
-        " step, and the samples were to be held fixed (section 2.5). Detach the chains before the"
-        " loss, and do not ask for create_graph.": [through, -through],
-        "The phases' signs are swapped: the energy falls at the fakes and rises at the data. The"
-        " loss is mean f(real) − mean f(fake) (section 2.3, step 7).": [-right for right in rights],
-        "The sampler's own backward() has left its gradient in the weights. Call zero_grad after"
-        " it, or use torch.autograd.grad (section 4.1).": [right + sampled for right in rights],
-    }
-    for message, values in mistakes.items():
-        if any(near(value) for value in values):
-            raise Wrong(message)
-    raise Wrong(f"∇_θ of the loss: expected {figures(rights[1])}, found {figures(change)}.")
+        (
+            "The weights move as if the samples moved with them: they were to be held fixed"
+            " (section 2.5).",
+            "The fakes are not detached where it matters: autograd has gone back through the"
+            " Langevin step. Detach the chains before the loss, and do not ask for create_graph.",
+            [through, -through, through + last],
+        ),
+        (
+            "After the update the energy is lower at the fakes and higher at the data.",
+            "The phases' signs are swapped. The loss is mean f(real) − mean f(fake) (section 2.3,"
+            " step 7).",
+            [-right for right in rights],
+        ),
+        (
+            "The weights' gradient has a large term that knows nothing of the data.",
+            "The sampler's own backward() has left its gradient in the weights. Call zero_grad"
+            " after it, or use torch.autograd.grad (section 4.1).",
+            [right + sampled for right in rights] + [sampled - right for right in rights],
+        ),
+        (
+            "The weights' gradient is that of sums, not of means.",
+            "Take the mean of f(real) and of f(fake); their numbers differ.",
+            [
+                200 * right - (len(before) - 200) * _slopes(theta, fakes).mean(1)
+                for right, fakes in zip(rights, chains, strict=True)
+            ],
+        ),
+    ]
