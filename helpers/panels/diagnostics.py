@@ -98,7 +98,7 @@ def _draw_traces(ax: Axes, traces: np.ndarray, truth: float) -> None:
 def _draw_errors(ax: Axes, off: float, own: float, exactly: float) -> None:
     """Draw the mean, so far off the truth, with 1.96 standard errors to each side."""
     reach = abs(off) + 1.96 * own
-    width = next((width for width in _WIDTHS if width >= reach), _WIDTHS[-1])
+    width = next((width for width in _WIDTHS if not width < reach), _WIDTHS[-1])
     ax.set(xlim=(-width, width), xticks=[-width, 0, width])
     for name, y, error, style in ("own", 1, own, _OWN), ("exact law", 0, exactly, DASHED):
         ends = [off + side * 1.96 * error for side in (-1, 0, 1)]
