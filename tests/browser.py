@@ -149,6 +149,7 @@ PANELS = {
     "03_langevin_monte_carlo": "step_panel",
     "04_energy_based_model": "penalty_panel",
     "05_particle_flow": "flow_panel",
+    "07_trusting_chains": "diagnostics_panel",
 }
 """The lessons that have a panel, and the function that makes it."""
 

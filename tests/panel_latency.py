@@ -45,6 +45,10 @@ SLOWEST = """\
 slow = panels.step_panel()
 slow.set(n_steps=100, target="two humps", sampler="accept/reject", schedule="s/(k + 1)")
 slow"""
+SLOW_CHAINS = """\
+chains = panels.diagnostics_panel()
+chains.set(chains=8, target="two humps", sampler="MALA")
+chains"""
 ROWS = {
     "echo": (ECHO, "echo"),
     "histogram": ("panels.histogram_panel()", "number of bins"),
@@ -52,6 +56,8 @@ ROWS = {
     "steps, slowest choices": (SLOWEST, "step size s"),
     "penalty": ("panels.penalty_panel(bells, target, x)", "penalty α"),
     "flow": ("panels.flow_panel(energies, target)", "step k"),
+    "diagnostics": ("panels.diagnostics_panel()", "step size s"),
+    "diagnostics, slowest choices": (SLOW_CHAINS, "step size s"),
 }
 """For each row the cell that makes the panel, and the label of the slider that is moved."""
 
@@ -123,11 +129,11 @@ def main() -> None:
         with jupyter_lab(Path(folder)) as (url, _), new_page() as page:
             write(Path(folder) / "course" / "notebooks" / "panels.ipynb")
             run_all(page, url.format("panels"))
-            print(f"{'panel':24}{'median':>8}{'95 %':>8}{'longest':>9}{'settled':>9}")
+            print(f"{'panel':29}{'median':>8}{'95 %':>8}{'longest':>9}{'settled':>9}")
             for number, (name, (_, label)) in enumerate(ROWS.items()):
                 times = measure(page, number, label)
                 rows.append({"panel": name, **{key: round(ms, 1) for key, ms in times.items()}})
-                print(f"{name:24}", *(f"{ms:8.0f}" for ms in times.values()), flush=True)
+                print(f"{name:29}", *(f"{ms:8.0f}" for ms in times.values()), flush=True)
     if file:
         file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
