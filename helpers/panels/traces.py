@@ -59,9 +59,15 @@ def run(target: str, plain: bool, s: float, starts: np.ndarray, seed: int) -> np
         f, slope = energy_and_slope(x)
         for k in range(STEPS):
             y = x - s * slope + math.sqrt(2 * s) * noise[k]
+            y = y.astype(np.float32).astype(float)  # for every processor goes on from the same
             f_y, slope_y = energy_and_slope(y)
             if not plain:
-                ratio = f - f_y - (x - y + s * slope_y) ** 2 / (4 * s) + noise[k] ** 2 / 2
+                ratio = (
+                    f
+                    - f_y
+                    - (x - y + s * slope_y) ** 2 / (4 * s)
+                    + (y - x + s * slope) ** 2 / (4 * s)
+                )
                 stay = logs[k] >= ratio
                 y[stay], f_y[stay], slope_y[stay] = x[stay], f[stay], slope[stay]
             path[k], x, f, slope = y, y, f_y, slope_y
