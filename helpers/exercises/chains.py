@@ -16,7 +16,6 @@ from helpers.exercises.verdicts import (
     check,
     expect,
     seeded,
-    untouched,
 )
 
 _LENGTH = 0.3
@@ -46,9 +45,7 @@ def length_for(answer: object, *, seed: int = 0) -> str:
         V = scale**2 * len(phi)
         Vt = scale**2 * sum((1 + f) / (1 - f) for f in phi)
         right, first = Vt / error**2, sum(phi) / len(phi)
-        given = trace.clone()
-        found = as_tensor(call(answer, given, error), ())
-        untouched(given, trace)
+        found = as_tensor(call(answer, trace, error), ())
         mistakes = {
             "The 2 before the sum is missing: t = 1 + 2 Σ ρ_j counts every pair twice, as j after k"
             " and as k after j.": (V + Vt) / 2 / error**2,
@@ -106,10 +103,7 @@ def r_hat_of_reports(answer: object) -> str:
         (8, [0.0, 3.0, -1.0], [4.0, 9.0, 6.5]),
     ]:
         m, v = (torch.tensor(values, dtype=torch.float64) for values in (means, variances))
-        given = m.clone(), v.clone()
-        found = as_tensor(call(answer, n, *given), ())
-        untouched(given[0], m)
-        untouched(given[1], v)
+        found = as_tensor(call(answer, n, m, v), ())
         between, within, shrink = m.var(), v.mean(), (n - 1) / n
         right = (shrink + between / within).sqrt()
         mistakes = {
@@ -221,10 +215,7 @@ def left_weight(answer: object, *, seed: int = 0) -> str:
             _two_state(start, a, b, c, steps, generator)
             for start, c in zip((True, False), chains, strict=True)
         ]
-        given = [run.clone() for run in runs]
-        found = as_tensor(call(answer, *given), ())
-        for run, kept in zip(given, runs, strict=True):
-            untouched(run, kept)
+        found = as_tensor(call(answer, *runs), ())
         every = torch.cat(runs)
         now, after = every[:, :-1], every[:, 1:]
         out, back = ((now & ~after).sum(), (~now & after).sum())

@@ -12,7 +12,6 @@ from helpers.exercises.verdicts import (
     call,
     check,
     expect,
-    untouched,
 )
 
 
@@ -88,10 +87,7 @@ def law_after_step(answer: object) -> str:
         ("N(2, 0.8²) on f = x²/4", closed, bell, even / 2, even, 0.6, 0.5),
         ("two humps on f = x²/2 − 2 sin x", None, humps, wave, fine, 0.25, 0.9),
     ]:
-        given = [value.clone() for value in arguments[:3]]
-        found = as_tensor(call(answer, *given, *arguments[3:]), (len(given[2]),))
-        for now, before in zip(given, arguments[:3], strict=True):
-            untouched(now, before)
+        found = as_tensor(call(answer, *arguments), (len(arguments[2]),))
         values = {message: mutant(*arguments) for message, mutant in LAW_MISTAKES.items()}
         values = {message: value for message, value in values.items() if value.isfinite().all()}
         right = _stepped()(*arguments) if right is None else right

@@ -12,7 +12,6 @@ from helpers.exercises.verdicts import (
     check,
     expect,
     named,
-    untouched,
 )
 
 _LOG_Z = 2e-3
@@ -67,10 +66,7 @@ def log_integral(answer: object) -> str:
         ("(x − 1)²/8 + 2000", bell + 2001, x, log_z - 2001),
         ("x − 2 log x for x > 0, else ∞", one_sided, y, math.log(2)),
     ]:
-        given = f.clone(), points.clone()
-        found = as_tensor(call(answer, *given), ())
-        untouched(given[0], f)
-        untouched(given[1], points)
+        found = as_tensor(call(answer, f, points), ())
         if not found.isfinite() and "00" in name:
             raise Wrong(
                 f"For f = {name} it is {found.item()}: e^(−f) alone leaves what float64 can hold,"
