@@ -29,6 +29,7 @@ from torch.distributions import (
     Uniform,
 )
 
+from cases import seeded
 from helpers.densities import draw, energy_of, gaussian, mixture, uniform
 from helpers.langevin import energy_and_gradient
 
@@ -43,11 +44,6 @@ TARGETS = {
         lambda x: sum(w * norm.cdf(x, m, s) for w, m, s in zip(W, M, S, strict=True)),
     ),
 }
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    """Return a generator of its own for one test."""
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("target, pdf, _cdf", TARGETS.values(), ids=TARGETS)

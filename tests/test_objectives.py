@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cases import seeded
 from helpers import densities, exact, objectives, training
 from helpers.langevin import leimkuhler_matthews, mala
 
@@ -29,11 +30,6 @@ class Spring(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.theta * ((x - self.m) ** 2).sum(-1) / 2
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    """Return a generator of its own for one test."""
-    return torch.Generator().manual_seed(seed)
 
 
 def draws(n: int = N, mean: float = 5.0, sd: float = 1.0) -> Tensor:

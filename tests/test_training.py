@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from cases import seeded
 from helpers import densities, exact, training
 from helpers.article import fit_energy_as_published
 from helpers.energy import EnergyNet
@@ -18,10 +19,6 @@ from helpers.rivals import kde_log_density, kde_width
 
 TWO_MODES = densities.mixture([0.5, 0.5], [-2.0, 2.0], [0.6, 0.9])
 X = exact.grid(-20, 20, 4001)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture(scope="module")

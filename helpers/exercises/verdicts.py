@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from helpers.checks import seeded as seeded
 from helpers.exercises.guards import GIB, Clock, TooLong
 from helpers.exercises.values import TOLERANCE as TOLERANCE
 from helpers.exercises.values import NotDone, Wrong, as_tensor, figures, floats, named, near, square
@@ -270,11 +271,6 @@ def no_graph(value: object) -> object:
             " .detach() (section 3.1)."
         )
     return value
-
-
-def seeded(seed: int) -> torch.Generator:
-    """Return a new generator."""
-    return torch.Generator().manual_seed(seed)
 
 
 def positive(**values: float) -> list[float]:
