@@ -114,13 +114,12 @@ def student_fit(x: Tensor) -> tuple[Tensor, Tensor, float]:
     unit = 1.483 * (x - middle).abs().median(0).values
     if x.shape[1] == 1 or not (unit > 0).all():
         return _fit_along(x)
+    if len(x) > x.shape[1] and torch.linalg.eigvalsh(x.T.corrcoef())[0] < 1e-10:
+        raise ValueError("samples has columns that depend on one another linearly; leave one out.")
     z = (x - middle) / unit
     signs = torch.nn.functional.normalize(z)
     axes = torch.linalg.eigh(signs.T @ signs).eigenvectors  # those of an ellipse, however it falls
-    z = z @ axes
-    if len(x) > len(axes) and not z.std(0).min() > 1e-9 * z.std(0).max():
-        raise ValueError("samples has columns that depend on one another linearly; leave one out.")
-    centre, scale, nu = _fit_along(z)
+    centre, scale, nu = _fit_along(z @ axes)
     if math.isinf(nu):
         return x.mean(0), x.std(0), nu
     return middle + unit * (axes @ centre), unit * (axes.square() @ scale.square()).sqrt(), nu

@@ -65,7 +65,7 @@ def _density(log_p: Tensor, on: Grid) -> Tensor:
 def _check(log_p: Tensor, on: Grid) -> Tensor:
     """Return p, or raise unless every second point on both axes gives a mass of 1 ± 0.01."""
     p, outside = _density(log_p, on), _outside(log_p, on)
-    if not outside <= 1e-6:
+    if not outside <= 1e-5:
         raise line.GridError(f"the grid cuts off about {outside:.1e} of the density; widen it.")
     quarters = [4 * on.cell * p[i::2, j::2].sum().item() - 1 for i in (0, 1) for j in (0, 1)]
     if not max(map(abs, quarters)) <= 0.01:
