@@ -26,6 +26,8 @@ from answers import (
     kl_of,
     kl_with_warnings,
     log_normal,
+    nearest,
+    nearest_numpy,
     phases,
     phases_numpy,
     resting,
@@ -39,6 +41,8 @@ from answers import (
     sorted_gap,
     step_global,
     step_numpy,
+    stepped,
+    stepped_numpy,
     stepping,
     update,
     update_as_in_fit_energy,
@@ -91,6 +95,12 @@ RIGHT: dict[str, list[Answer]] = {
     "noise_for": [lambda s, T: (2 * s * T) ** 0.5, lambda s, T: np.sqrt([2 * s * T])],
     "resting_theta": [resting, resting_numpy],
     "denoising_loss": [denoising(), denoising_in_one_term],
+    "after_one_step": [stepped, stepped_numpy],
+    "largest_step": [
+        lambda C: 2 / torch.linalg.eigvalsh(C.inverse()).max(),
+        lambda C: 2 * np.linalg.eigvalsh(C.numpy())[0],
+    ],
+    "mode_weights": [nearest, nearest_numpy],
 }
 
 SEEDED = ["nll_gradient", "langevin_step", "train_step", "persistent", "new_density"]

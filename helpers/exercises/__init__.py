@@ -21,6 +21,9 @@ from helpers.exercises.langevin import langevin_step as langevin_step
 from helpers.exercises.langevin import schedule_for_three as schedule_for_three
 from helpers.exercises.langevin import settled_mass as settled_mass
 from helpers.exercises.langevin import stationary_variance as stationary_variance
+from helpers.exercises.plane import after_one_step as after_one_step
+from helpers.exercises.plane import largest_step as largest_step
+from helpers.exercises.plane import mode_weights as mode_weights
 from helpers.exercises.recipes import denoising_loss as denoising_loss
 from helpers.exercises.recipes import noise_for as noise_for
 from helpers.exercises.recipes import resting_theta as resting_theta
