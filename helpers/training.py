@@ -118,10 +118,11 @@ def fit_energy(
     and moved by one MALA step and one jump before each update (Tieleman 2008, for chains that
     persist). Jumps are proposed by the Gaussian mixture that the BIC chooses, and a tenth of them
     from far around. That mixture also says how much the network need see: 16 units if it has one
-    component, else 64; and if it has more than three, 16 waves for each dimension. Few samples are
-    kept from being overfitted by fewer units, n/30 but at least 3, and by a larger weight decay,
-    1 000/n but at most 0.3, or 25/n where that is more and there is one component. The default
-    arguments are the recipe that the course recommends; the others show what each part is good for.
+    component, else 64; and if it has more than three, 16 waves, or beyond one dimension 32 for each
+    and layers twice as wide. Few samples are kept from being overfitted by fewer units, n/30 but
+    at least 3, and by a larger weight decay, 1 000/n but at most 0.3, or 25/n where that is more
+    and there is one component. The default arguments are the recipe that the course recommends;
+    the others show what each part is good for.
 
     Args:
         samples: numbers of shape (n,) or (n, d), in any unit.
@@ -151,7 +152,8 @@ def fit_energy(
         raise ValueError(f"jumps is {jumps!r}; it must be 'mixture', 'wide' or None.")
     mixture = mixture_by_bic(samples) if features or jumps == "mixture" else None
     parts = len(mixture.mixture_distribution.probs) if mixture else 1
-    size = {"waves": 16 * (parts > 3) * samples.shape[1]}
+    fine, d = parts > 3, samples.shape[1]
+    size = {"waves": fine * (16 if d == 1 else 32 * d), "width": 64 if fine and d > 1 else 32}
     size["units"] = (features and base) * max(3, min(64 if parts > 1 else 16, len(samples) // 30))
     energy = EnergyNet(samples, base=base, generator=generator, **size)
     data = (samples - energy.centre) / energy.scale
