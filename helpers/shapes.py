@@ -11,7 +11,7 @@ from torch.special import log_ndtr
 from helpers.checks import generator_for, number, whole
 
 
-class Shape(NamedTuple):
+class _Shape(NamedTuple):
     """A density in the plane: ``log_prob`` from places (n, 2) to log p (n,), and its draws.
 
     All but about 1e-9 of its mass has coordinates within ±reach.
@@ -30,7 +30,7 @@ class Shape(NamedTuple):
         return self.make(whole(n, "n", 1), generator_for(generator))
 
 
-def blurred(places: Tensor, covariance: Tensor | Sequence | float) -> Shape:
+def blurred(places: Tensor, covariance: Tensor | Sequence | float) -> _Shape:
     """Return the even mixture of Gaussians of one covariance (2, 2) about places (k, 2).
 
     Places on a curve, no farther apart than the blur is wide, are as good as the curve. A
@@ -57,10 +57,10 @@ def blurred(places: Tensor, covariance: Tensor | Sequence | float) -> Shape:
         return places[which] + _normal(n, generator) @ factor.T
 
     sd = covariance.diagonal().max().sqrt().item()
-    return Shape(log_prob, make, places.abs().max().item() + 6.2 * sd)
+    return _Shape(log_prob, make, places.abs().max().item() + 6.2 * sd)
 
 
-def eight(sd: float = 0.2) -> Shape:
+def eight(sd: float = 0.2) -> _Shape:
     """Return eight Gaussians of standard deviation sd, evenly spaced on a circle of radius 2."""
     sd = number(sd, "sd", 0, above=True)
     return blurred(2 * _circle(torch.arange(8, dtype=torch.float64) * math.pi / 4), sd**2)
@@ -80,7 +80,7 @@ def _turned(x: Tensor, angle: Tensor) -> Tensor:
     return angle.cos()[..., None] * x + angle.sin()[..., None] * side
 
 
-def _checkerboard(sd: float = 0.1) -> Shape:
+def _checkerboard(sd: float = 0.1) -> _Shape:
     low = torch.arange(-2, 2, dtype=torch.float64)
 
     def strips(x: Tensor) -> Tensor:
@@ -99,10 +99,10 @@ def _checkerboard(sd: float = 0.1) -> Shape:
         inside = torch.rand(n, 2, generator=generator, dtype=torch.float64)
         return torch.stack([column + odd, row + odd], 1) - 2 + inside + sd * _normal(n, generator)
 
-    return Shape(log_prob, make, 2 + 6.2 * sd)
+    return _Shape(log_prob, make, 2 + 6.2 * sd)
 
 
-def _pinwheel() -> Shape:
+def _pinwheel() -> _Shape:
     arms = torch.arange(5, dtype=torch.float64) * 2 * math.pi / 5
     sds = torch.tensor([0.6, 0.2], dtype=torch.float64)
     middle = torch.tensor([2.0, 0.0], dtype=torch.float64)
@@ -119,7 +119,7 @@ def _pinwheel() -> Shape:
         y = middle + sds * _normal(n, generator)
         return _turned(y, twist(y) + arms[torch.randint(5, (n,), generator=generator)])
 
-    return Shape(log_prob, make, 2 + 6.2 * 0.6)
+    return _Shape(log_prob, make, 2 + 6.2 * 0.6)
 
 
 _T = torch.arange(0.5, 128, dtype=torch.float64) / 128

@@ -120,9 +120,9 @@ def fit_energy(
     from far around. That mixture also says how much the network need see: 16 units if it has one
     component, else 64; and if it has more than three, 16 waves, or beyond one dimension 32 for each
     and layers twice as wide. Few samples are kept from being overfitted by fewer units, n/30 but
-    at least 3, and by a larger weight decay, 1 000/n but at most 0.3, or 25/n where that is more
-    and there is one component. The default arguments are the recipe that the course recommends;
-    the others show what each part is good for.
+    at least 3, and by a larger weight decay, 1 000/n, or beyond one dimension 2 000/n, but at
+    most 0.3, or 25/n where that is more and there is one component. The default arguments are the
+    recipe that the course recommends; the others show what each part is good for.
 
     Args:
         samples: numbers of shape (n,) or (n, d), in any unit.
@@ -170,7 +170,7 @@ def fit_energy(
             record["watch"].append(watch(energy))
 
     loss = contrast(_moving(start, adjust=adjust, proposal=proposal))
-    decay = max(min(0.3, 1000 / len(data)), 25 / len(data) * (parts == 1))
+    decay = max(min(0.3, (1000 if d == 1 else 2000) / len(data)), 25 / len(data) * (parts == 1))
     options = {"lr": 2e-2, "decay": decay, "cosine": cosine, "watch": write}
     options |= {"updates": updates, "generator": generator, "show_progress": show_progress}
     train(energy.standard, data, loss, **options)

@@ -9,17 +9,14 @@ from answers import (
     asked_for,
     bell,
     count,
-    counted,
     denoising,
     denoising_half_detached,
     denoising_in_one_term,
     gamma_draws,
     gamma_energy,
-    half_stepped,
     keep,
     kl_of,
     log_normal,
-    nearest,
     phases,
     resting,
     score_in_place,
@@ -31,10 +28,10 @@ from answers import (
     step_on_the_callers,
     step_seeded,
     step_with_graph,
-    stepped,
     stepping,
     update,
 )
+from answers_plane import counted, half_stepped, nearest, stepped
 from helpers import exact
 
 WRONG: list[tuple[str, Answer, str]] = [

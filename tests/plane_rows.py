@@ -46,7 +46,7 @@ def row(name: str, seed: int) -> dict[str, float]:
     return {name: 1000 * plane.kl(log_p, fit, on) for name, fit in fits.items()} | {"s": seconds}
 
 
-def kernel_density(samples: Tensor, on: plane.Grid) -> Tensor:
+def kernel_density(samples: Tensor, on: plane._Grid) -> Tensor:
     """Return the log-density of a KDE, its width in units of the sd, chosen on a held-out fifth."""
     sd = samples.std(0)
     z, held = samples / sd, torch.arange(len(samples)) % 5 == 0

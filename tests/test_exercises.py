@@ -26,8 +26,6 @@ from answers import (
     kl_of,
     kl_with_warnings,
     log_normal,
-    nearest,
-    nearest_numpy,
     phases,
     phases_numpy,
     resting,
@@ -41,12 +39,11 @@ from answers import (
     sorted_gap,
     step_global,
     step_numpy,
-    stepped,
-    stepped_numpy,
     stepping,
     update,
     update_as_in_fit_energy,
 )
+from answers_plane import nearest, nearest_numpy, stepped, stepped_numpy
 from helpers import exercises
 from mistakes import WRONG
 

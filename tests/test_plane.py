@@ -10,7 +10,7 @@ from cases import covariance_is, seeded
 from helpers import jumps
 from helpers.exact import GridError, plane
 from helpers.langevin import mala
-from helpers.shapes import SHAPES, Shape, blurred, eight
+from helpers.shapes import SHAPES, _Shape, blurred, eight
 
 every_shape = pytest.mark.parametrize("name", SHAPES)
 COVARIANCE = torch.tensor([[2.0, 1.2], [1.2, 1.0]], dtype=torch.float64)
@@ -18,11 +18,11 @@ EYE, PRECISION = torch.eye(2, dtype=torch.float64), COVARIANCE.inverse()
 ON = plane.grid(10.0, 101)
 
 
-def normal(mean: list[float], covariance: Tensor) -> Shape:
+def normal(mean: list[float], covariance: Tensor) -> _Shape:
     return blurred(torch.tensor([mean], dtype=torch.float64), covariance)
 
 
-def on_grid(shape: Shape, on: plane.Grid = ON) -> Tensor:
+def on_grid(shape: _Shape, on: plane._Grid = ON) -> Tensor:
     return plane.log_density(shape.energy, on)[0]
 
 

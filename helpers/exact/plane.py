@@ -1,6 +1,6 @@
 """The referee in two dimensions: quadrature on a grid, and the exact law of a chain in the plane.
 
-A law is its log-density on a ``Grid`` of m × m points, a tensor (m, m). Integrals are sums over
+A law is its log-density on a ``_Grid`` of m × m points, a tensor (m, m). Integrals are sums over
 the points times the area of a cell: as accurate as on a line where densities are smooth and vanish
 at the edges. What a grid cuts off, or is too coarse for, is refused.
 """
@@ -19,7 +19,7 @@ from helpers.exact import line
 from helpers.langevin import energy_and_gradient
 
 
-class Grid(NamedTuple):
+class _Grid(NamedTuple):
     """The points (x_i, x_j): ``axis`` (m,), all ``points`` (m², 2), and the area of a ``cell``."""
 
     axis: Tensor
@@ -27,21 +27,21 @@ class Grid(NamedTuple):
     cell: float
 
 
-class Step(NamedTuple):
+class _Step(NamedTuple):
     """A step of a chain: ``apply`` takes p (m, m) to the next; ``lost`` (m, m) the grid loses."""
 
     apply: Callable[[Tensor], Tensor]
     lost: Tensor
 
 
-def grid(reach: float, m: int = 101) -> Grid:
+def grid(reach: float, m: int = 101) -> _Grid:
     """Return the grid of m × m points, 11 ≤ m ≤ 251, from −reach to reach on both axes."""
     reach, m = number(reach, "reach", 0, above=True), whole(m, "m", 11, 251)
     axis = line.grid(-reach, reach, m)
-    return Grid(axis, torch.cartesian_prod(axis, axis), (2 * reach / (m - 1)) ** 2)
+    return _Grid(axis, torch.cartesian_prod(axis, axis), (2 * reach / (m - 1)) ** 2)
 
 
-def log_density(energy: Energy, on: Grid) -> tuple[Tensor, float]:
+def log_density(energy: Energy, on: _Grid) -> tuple[Tensor, float]:
     """Return log p = −f − log Z on the grid, and log Z; a GridError if the grid cannot hold p."""
     with torch.no_grad():
         f = ask(energy, on.points.clone()).double().reshape(len(on.axis), -1)
@@ -52,7 +52,7 @@ def log_density(energy: Energy, on: Grid) -> tuple[Tensor, float]:
     return -f - log_z, log_z
 
 
-def _density(log_p: Tensor, on: Grid) -> Tensor:
+def _density(log_p: Tensor, on: _Grid) -> Tensor:
     shape = (len(on.axis), len(on.axis))
     if log_p.shape != shape:
         raise ValueError(f"a log-density has shape {tuple(log_p.shape)}; it must be {shape}.")
@@ -62,7 +62,7 @@ def _density(log_p: Tensor, on: Grid) -> Tensor:
     return log_p.exp()
 
 
-def _check(log_p: Tensor, on: Grid) -> Tensor:
+def _check(log_p: Tensor, on: _Grid) -> Tensor:
     """Return p, or raise unless every second point on both axes gives a mass of 1 ± 0.01."""
     p, outside = _density(log_p, on), _outside(log_p, on)
     if not outside <= 1e-5:
@@ -77,38 +77,38 @@ def _check(log_p: Tensor, on: Grid) -> Tensor:
     return p
 
 
-def _outside(log_p: Tensor, on: Grid) -> float:
+def _outside(log_p: Tensor, on: _Grid) -> float:
     """Return about how much of p lies off the grid: at its ends the marginals go on falling."""
     ends = torch.stack([end for log_q in marginals(log_p, on) for end in (log_q, log_q.flip(0))])
     slopes = (ends[:, 1] - ends[:, 0]).nan_to_num() / on.cell**0.5
     return (ends[:, 0].exp() / slopes.clamp(min=1 / on.axis[-1].item())).sum().item()
 
 
-def marginals(log_p: Tensor, on: Grid) -> tuple[Tensor, Tensor]:
+def marginals(log_p: Tensor, on: _Grid) -> tuple[Tensor, Tensor]:
     """Return the log-densities of the two coordinates, each (m,): laws for the line's referee."""
     log_h = math.log(on.cell) / 2
     return torch.logsumexp(log_p, 1) + log_h, torch.logsumexp(log_p, 0) + log_h
 
 
-def kl(log_p: Tensor, log_q: Tensor, on: Grid) -> float:
+def kl(log_p: Tensor, log_q: Tensor, on: _Grid) -> float:
     """Return KL(p ‖ q) in nats."""
     p, _ = _check(log_p, on), _density(log_q, on)
     return (torch.where(p == 0, 0.0, p * (log_p - log_q)).sum() * on.cell).item()
 
 
-def entropy(log_p: Tensor, on: Grid) -> float:
+def entropy(log_p: Tensor, on: _Grid) -> float:
     """Return −∫ p log p dx in nats: the least NLL that any model can have."""
     return (torch.special.entr(_check(log_p, on)).sum() * on.cell).item()
 
 
-def moments(log_p: Tensor, on: Grid) -> tuple[Tensor, Tensor]:
+def moments(log_p: Tensor, on: _Grid) -> tuple[Tensor, Tensor]:
     """Return the mean (2,) and the covariance (2, 2) of a law."""
     p = _density(log_p, on).flatten() * on.cell
     mean = p @ on.points
     return mean, ((on.points - mean).T * p) @ (on.points - mean)
 
 
-def gaussian_step(means: Tensor, variance: float, on: Grid) -> Step:
+def gaussian_step(means: Tensor, variance: float, on: _Grid) -> _Step:
     """Return the step from each grid point i to N(means[i], variance · I), means (m², 2).
 
     The noise is isotropic, so its density is a product, and p_{k+1} = Aᵀ diag(p_k) B with
@@ -123,16 +123,16 @@ def gaussian_step(means: Tensor, variance: float, on: Grid) -> Step:
     scale = math.sqrt(on.cell / (2 * math.pi * variance))
     A, B = (log.clamp_(min=-230).exp_() * scale for log in logs)
     lost = (1 - A.sum(1) * B.sum(1)).abs().reshape(m, m)
-    return Step(lambda p: A.T @ (p.clamp(min=1e-100).reshape(-1, 1) * B), lost)
+    return _Step(lambda p: A.T @ (p.clamp(min=1e-100).reshape(-1, 1) * B), lost)
 
 
-def langevin_step(energy: Energy, s: float, on: Grid) -> Step:
+def langevin_step(energy: Energy, s: float, on: _Grid) -> _Step:
     """Return the plain Langevin step of size s: from x to N(x − s ∇ₓf(x), 2s I)."""
     s = number(s, "s", 0, above=True)
     return gaussian_step(on.points - s * energy_and_gradient(energy, on.points)[1], 2 * s, on)
 
 
-def mala_step(energy: Energy, s: float, on: Grid) -> Step:
+def mala_step(energy: Energy, s: float, on: _Grid) -> _Step:
     """Return the MALA step of size s: a sparse matrix, as a move ends within 6.5 √(2s) of its mean.
 
     What is proposed off the grid counts as lost, as far as it might be accepted there. At 61² and
@@ -164,12 +164,12 @@ def mala_step(energy: Energy, s: float, on: Grid) -> Step:
     lost += 4 * math.exp(
         -4 * math.pi**2 * s / on.cell
     )  # the error of sums over points so far apart
-    return Step(
+    return _Step(
         lambda p: torch.from_numpy(p.flatten().numpy() @ moves).reshape(m, m) + stay * p, lost
     )
 
 
-def jump_step(energy: Energy, log_g: Callable[[Tensor], Tensor], on: Grid) -> Step:
+def jump_step(energy: Energy, log_g: Callable[[Tensor], Tensor], on: _Grid) -> _Step:
     """Return the jump that proposes a draw of g, whatever the place, by sorting w = p/g.
 
     From x it accepts y with min(1, w_y/w_x), a sum over those below and those above in the order.
@@ -187,10 +187,10 @@ def jump_step(energy: Energy, log_g: Callable[[Tensor], Tensor], on: Grid) -> St
         new[order] = g * (q.cumsum(0) + w * above) + (1 - accepted) * q
         return new.reshape(m, m)
 
-    return Step(apply, lost)
+    return _Step(apply, lost)
 
 
-def law(log_p0: Tensor, steps: Step | list[Step], n_steps: int, on: Grid) -> Iterator[Tensor]:
+def law(log_p0: Tensor, steps: _Step | list[_Step], n_steps: int, on: _Grid) -> Iterator[Tensor]:
     """Yield the law before the first and after each of n_steps rounds of one step, or of several.
 
     Raises:
@@ -199,7 +199,7 @@ def law(log_p0: Tensor, steps: Step | list[Step], n_steps: int, on: Grid) -> Ite
     p, lost = _density(log_p0, on), 0.0
     yield log_p0
     for k in range(whole(n_steps, "n_steps", 0)):
-        for step in [steps] if isinstance(steps, Step) else steps:
+        for step in [steps] if isinstance(steps, _Step) else steps:
             lost += (p * step.lost).sum().item() * on.cell
             p = step.apply(p)
         if not lost <= 1e-6:
