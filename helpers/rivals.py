@@ -106,16 +106,11 @@ def student_fit(x: Tensor) -> tuple[Tensor, Tensor, float]:
     principal axis of the values; so a correlation is not taken for heavy tails. Where the BIC
     prefers a Gaussian, ν is infinite, and the two are mean and sd. So they are where half the
     values of a column, or along an axis, are one and the same.
-
-    Raises:
-        ValueError: if the columns depend on one another linearly.
     """
     middle = x.median(0).values
     unit = 1.483 * (x - middle).abs().median(0).values
     if x.shape[1] == 1 or not (unit > 0).all():
         return _fit_along(x)
-    if len(x) > x.shape[1] and torch.linalg.eigvalsh(x.T.corrcoef())[0] < 1e-10:
-        raise ValueError("samples has columns that depend on one another linearly; leave one out.")
     z = (x - middle) / unit
     signs = torch.nn.functional.normalize(z)
     axes = torch.linalg.eigh(signs.T @ signs).eigenvectors  # those of an ellipse, however it falls

@@ -233,13 +233,6 @@ def test_a_correlation_is_not_taken_for_heavy_tails(correlation: float) -> None:
     assert scale.tolist() == pytest.approx([1e3, 1e-3], rel=0.05)
 
 
-def test_columns_that_depend_on_one_another_are_named() -> None:
-    x = torch.randn(100, 1, generator=seeded(), dtype=torch.float64)
-    for columns in (torch.cat([x, x], 1), torch.cat([x, 3 - 1e5 * x], 1)):
-        with pytest.raises(ValueError, match=r"^samples has columns that depend on one"):
-            mixture_by_bic(columns)
-
-
 def test_ties_over_half_leave_mean_and_sd() -> None:
     """Most values in one place would be a t whose scale shrinks towards 0."""
     data = torch.cat([torch.zeros(90, 1), torch.randn(10, 1, generator=seeded())]).double()
