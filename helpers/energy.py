@@ -23,8 +23,8 @@ class EnergyNet(nn.Module):
     all. The correction is a network of z itself, or of ``units`` and ``waves``.
 
     * A unit tanh(w·z + b) switches at a place where data are, as steeply as the next ones are near.
-    * Waves sin(ω·z), cos(ω·z) resolve what is fine, for |ω| from 2 to 30 (random Fourier features;
-      Tancik and others 2020).
+    * Waves sin(ω·z), cos(ω·z) resolve what is fine, for |ω| from 2 to 30, beyond one dimension to
+      10 (random Fourier features; Tancik and others 2020).
 
     More than one unit of z beyond the data, units and waves change no more, and the base energy
     takes over; of z itself the correction grows at most linearly. So with the base energy Z < ∞,
@@ -79,7 +79,9 @@ class _StandardEnergy(nn.Module):
         d, self.nu, self.base = z.shape[1], nu, base
         self.units = _units(z, units, generator) if units else None
         omega = torch.randn(d, waves if units else 0, generator=generator, dtype=torch.float64)
-        size = 2 * 15 ** torch.rand(omega.shape[1], generator=generator, dtype=torch.float64)
+        size = 2 * (15 if d == 1 else 5) ** torch.rand(
+            omega.shape[1], generator=generator, dtype=torch.float64
+        )
         self.register_buffer("low", z.min(0).values - 1)
         self.register_buffer("high", z.max(0).values + 1)
         self.register_buffer("omega", omega / omega.norm(dim=0) * size)

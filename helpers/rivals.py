@@ -102,10 +102,26 @@ def _left_out(x: Tensor, width: float) -> float:
 def student_fit(x: Tensor) -> tuple[Tensor, Tensor, float]:
     """Return centre (d,), scale (d,) and degrees of freedom ν of Student's t, fitted to x (n, d).
 
-    By maximum likelihood (EM, Lange, Little & Taylor 1989), for ν on a grid and one scale a
-    coordinate. Where the BIC prefers a Gaussian, ν is infinite, and the two are mean and sd. So
-    they are where half the values of a column are one and the same.
+    By maximum likelihood (EM, Lange, Little & Taylor 1989), for ν on a grid and one scale for each
+    principal axis of the values; so a correlation is not taken for heavy tails. Where the BIC
+    prefers a Gaussian, ν is infinite, and the two are mean and sd. So they are where half the
+    values of a column, or along an axis, are one and the same.
     """
+    middle = x.median(0).values
+    unit = 1.483 * (x - middle).abs().median(0).values
+    if x.shape[1] == 1 or not (unit > 0).all():
+        return _fit_along(x)
+    z = (x - middle) / unit
+    signs = torch.nn.functional.normalize(z)
+    axes = torch.linalg.eigh(signs.T @ signs).eigenvectors  # those of an ellipse, however it falls
+    centre, scale, nu = _fit_along(z @ axes)
+    if math.isinf(nu):
+        return x.mean(0), x.std(0), nu
+    return middle + unit * (axes @ centre), unit * (axes.square() @ scale.square()).sqrt(), nu
+
+
+def _fit_along(x: Tensor) -> tuple[Tensor, Tensor, float]:
+    """Return what ``student_fit`` does, of values x (n, d) whose axes are the principal ones."""
     n, d = x.shape
     best = (x.mean(0), x.std(0), math.inf)
     widest = x.std(0, correction=0).log().sum().item()

@@ -118,10 +118,11 @@ def fit_energy(
     and moved by one MALA step and one jump before each update (Tieleman 2008, for chains that
     persist). Jumps are proposed by the Gaussian mixture that the BIC chooses, and a tenth of them
     from far around. That mixture also says how much the network need see: 16 units if it has one
-    component, else 64; and if it has more than three, 16 waves for each dimension. Few samples are
-    kept from being overfitted by fewer units, n/60 but at least 3, and by a weight decay of 1 000/n
-    that stops at 0.1, or is 45/n up to 0.3; with one component it stops at 0.3, or is 25/n. The
-    defaults are the recipe that the course recommends; the others show what a part is good for.
+    component, else 64; and if it has more than three, 16 waves, or beyond one dimension 32 for each
+    and layers twice as wide. Few samples are kept from being overfitted by fewer units, n/60 but at
+    least 3, and by a weight decay of 1 000/n (beyond one dimension 2 000/n and at most 0.3) that
+    stops at 0.1, or is 45/n up to 0.3; with one component it stops at 0.3, or is 25/n. The defaults
+    are the recipe that the course recommends; the others show what a part is good for.
 
     Args:
         samples: numbers of shape (n,) or (n, d), in any unit.
@@ -151,7 +152,8 @@ def fit_energy(
         raise ValueError(f"jumps is {jumps!r}; it must be 'mixture', 'wide' or None.")
     mixture = mixture_by_bic(samples) if features or jumps == "mixture" else None
     parts = len(mixture.mixture_distribution.probs) if mixture else 1
-    size = {"waves": 16 * (parts > 3) * samples.shape[1]}
+    fine, plane = parts > 3, samples.shape[1] > 1
+    size = {"waves": fine * (32 * samples.shape[1] if plane else 16), "width": 32 << fine * plane}
     size["units"] = (features and base) * max(3, min(64 if parts > 1 else 16, n // 60))
     energy = EnergyNet(samples, base=base, generator=generator, **size)
     data = (samples - energy.centre) / energy.scale
@@ -168,8 +170,8 @@ def fit_energy(
             record["watch"].append(watch(energy))
 
     loss = contrast(_moving(start, adjust=adjust, proposal=proposal))
-    most, least = (0.1, min(0.3, 45 / n)) if parts > 1 else (0.3, 25 / n)
-    options = {"lr": 2e-2, "decay": max(min(most, 1000 / n), least), "cosine": cosine}
+    most, least = (0.3 if plane else 0.1, min(0.3, 45 / n)) if parts > 1 else (0.3, 25 / n)
+    options = {"lr": 2e-2, "decay": max(min(most, 1000 * (1 + plane) / n), least), "cosine": cosine}
     options |= {"updates": updates, "generator": generator, "watch": write}
     train(energy.standard, data, loss, show_progress=show_progress, **options)
     return energy, record

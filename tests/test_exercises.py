@@ -63,6 +63,7 @@ from answers_models import (
     update_as_in_fit_energy,
     w1_by_cdfs,
 )
+from answers_plane import nearest, nearest_numpy, stepped, stepped_numpy
 from helpers import exercises
 from mistakes import WRONG
 from more_answers import MORE_RIGHT
@@ -136,6 +137,12 @@ RIGHT: dict[str, list[Answer]] = {
     "r_hat_of_reports": [reports(), reports_numpy],
     "best_step": [stepping_by(), step_by_refining],
     "left_weight": [weight(), weight_by_groups],
+    "after_one_step": [stepped, stepped_numpy],
+    "largest_step": [
+        lambda C: 2 / torch.linalg.eigvalsh(C.inverse()).max(),
+        lambda C: 2 * np.linalg.eigvalsh(C.numpy())[0],
+    ],
+    "mode_weights": [nearest, nearest_numpy],
 }
 RIGHT |= MORE_RIGHT
 

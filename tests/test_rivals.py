@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from scipy.stats import gaussian_kde, norm, t
+from scipy.stats import chi2, gaussian_kde, norm, t
 from torch import Tensor
 
 from cases import CORRELATED, correlated, seeded
@@ -213,6 +213,24 @@ def test_a_gaussian_and_what_has_lighter_tails_are_mean_and_sd(seed) -> None:
         assert torch.equal(centre, data.mean(0)) and torch.equal(scale, data.std(0))
     uniform = torch.rand(500, 1, generator=seeded(seed), dtype=torch.float64)
     assert math.isinf(student_fit(uniform)[2])
+
+
+@pytest.mark.parametrize("correlation", [0.5, 0.85, 0.999])
+def test_a_correlation_is_not_taken_for_heavy_tails(correlation: float) -> None:
+    """A Gaussian stays one in the plane, in any units; Student's t keeps its ν, place and scale."""
+    factor = torch.linalg.cholesky(torch.tensor([[1.0, correlation], [correlation, 1.0]]).double())
+    factor *= torch.tensor([[1e3], [1e-3]], dtype=torch.float64)
+    for seed in range(3):
+        z = torch.randn(10_000, 2, generator=seeded(seed), dtype=torch.float64)
+        data = z @ factor.T
+        centre, scale, nu = student_fit(data)
+        assert math.isinf(nu)
+        assert torch.equal(centre, data.mean(0)) and torch.equal(scale, data.std(0))
+    spread = torch.from_numpy(chi2(3).rvs(10_000, random_state=0) / 3).sqrt()[:, None]
+    centre, scale, nu = student_fit((z / spread) @ factor.T)
+    assert nu == 3
+    assert (centre.abs() < 0.05 * torch.tensor([1e3, 1e-3])).all()
+    assert scale.tolist() == pytest.approx([1e3, 1e-3], rel=0.05)
 
 
 def test_ties_over_half_leave_mean_and_sd() -> None:

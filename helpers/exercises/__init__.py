@@ -31,6 +31,9 @@ from helpers.exercises.law import law_after_step as law_after_step
 from helpers.exercises.partition import has_density as has_density
 from helpers.exercises.partition import log_integral as log_integral
 from helpers.exercises.persistent import persistent as persistent
+from helpers.exercises.plane import after_one_step as after_one_step
+from helpers.exercises.plane import largest_step as largest_step
+from helpers.exercises.plane import mode_weights as mode_weights
 from helpers.exercises.recipes import denoising_loss as denoising_loss
 from helpers.exercises.recipes import noise_for as noise_for
 from helpers.exercises.recipes import resting_theta as resting_theta
