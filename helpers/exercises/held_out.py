@@ -12,7 +12,6 @@ from helpers.exercises.verdicts import (
     check,
 )
 
-
 _HELD_OUT = [(9, 0.1, 0.98, -1.1), (24, 0.2, 0.1, -2.0), (2, 0.1, 1.0, -1.1)]
 _HELD_OUT += [(40, 1e-3, -0.3, 2.0), (70, 30.0, 5.0, -800.0), (15, 2.0, -6.0, 1.0)]
 """How many values, the size of the differences, a shift of them, and where log-densities lie."""
