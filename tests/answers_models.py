@@ -255,6 +255,14 @@ def denoising_in_one_term(energy, real, tau, generator, graph=True):
     return 0.5 * tau**2 * (slope - (noisy - real) / tau**2).pow(2).mean()
 
 
+def crossed(energy, real, tau, generator):
+    """Combine the gradients, a row, with ε, a column."""
+    epsilon = torch.randn(real.shape, generator=generator, dtype=real.dtype)
+    x = (real + tau * epsilon).requires_grad_()
+    (gradient,) = torch.autograd.grad(energy(x).sum(), x, create_graph=True)
+    return (tau * gradient[:, 0] - epsilon).square().mean() / 2
+
+
 def denoising_half_detached(*arguments):
     """Return the right loss with half of its gradient."""
     loss = denoising()(*arguments)

@@ -256,16 +256,16 @@ def test_the_standard_errors_are_neither_too_small_nor_too_large(
     """Held to one standard error, a right answer passes with probability 0.683 each statistic.
 
     Mean and variance are independent for normal draws; nll_gradient has both for three θ, with
-    draws of their own. Of 300 seeds that share passes, within 5 of its standard errors.
+    draws of their own. Of 150 seeds that share passes, within 5 of its standard errors.
     """
     monkeypatch.setattr("helpers.exercises.gradient.Z", 1.0)
     monkeypatch.setattr("helpers.exercises.gradient.N", 4000)
     passed = []
-    for seed in range(300):
+    for seed in range(150):
         verdict = said("nll_gradient", RIGHT["nll_gradient"][0], seed=seed)
         passed.append("NLL, two numbers" not in verdict)
     expected = 0.6827**6
-    assert abs(np.mean(passed) - expected) < 5 * math.sqrt(expected * (1 - expected) / 300)
+    assert abs(np.mean(passed) - expected) < 5 * math.sqrt(expected * (1 - expected) / 150)
 
 
 @pytest.mark.parametrize(
