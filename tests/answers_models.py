@@ -142,7 +142,7 @@ def w1_by_cdfs(a, b):
     return total
 
 
-def count(points=401, steps=100, ideal=True) -> Answer:
+def count(points=401, steps=200, ideal=True) -> Answer:
     """Return how many steps are enough, None by the formula of the bias or by a long run."""
 
     def steps_enough(s, w):

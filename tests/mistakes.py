@@ -207,7 +207,7 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("steps_enough", lambda s, w: 60 if count()(s, w) is None else count()(s, w), "Return None"),
     ("steps_enough", lambda s, w: count()(s, w) or math.inf, "or None; not inf"),
     ("steps_enough", lambda s, w: None, "some number of steps is enough"),
-    ("new_density", bell, "of log x has"),
+    ("new_density", bell, "found 18"),
     (
         "new_density",
         lambda s: (inside(lambda x: of_x(x) + 0.1 * x[:, 0]), new_draws()),
@@ -228,8 +228,14 @@ WRONG: list[tuple[str, Answer, str]] = [
     (
         "new_density",
         lambda s: (inside(of_x), torch.cat([s[:2500], new_draws(2500)])),
-        "2500 of the",
+        "of the draws are samples",
     ),
+    (
+        "new_density",
+        lambda s: (inside(of_x), s[:5000].float()),
+        "of the draws are samples",
+    ),
+    ("new_density", lambda s: (inside(of_x), new_draws(500).repeat(10, 1)), "Only 500"),
     ("new_density", lambda s: (inside(of_x), new_draws().log()), "take exp of them"),
     (
         "new_density",
@@ -238,7 +244,7 @@ WRONG: list[tuple[str, Answer, str]] = [
     ),
     ("new_density", lambda s: (inside(of_x), 2 * new_draws()), "W₁ of its draws"),
     ("new_density", lambda s: (inside(of_x), new_draws() * math.nan), "a nan or inf"),
-    ("new_density", lambda s: (inside(of_x), torch.ones(5000, 1)), "W₁ of its draws"),
+    ("new_density", lambda s: (inside(of_x), torch.ones(5000, 1)), "Only 1 of"),
     ("new_density", lambda s: (inside(of_x), new_draws()[:, 0]), "shape (5000, 1)"),
     ("new_density", lambda s: (inside(of_x), new_draws(s.mul_(2).shape[0] // 2)), "in place"),
     ("new_density", lambda s: of_x, "Return two things"),
@@ -260,7 +266,7 @@ WRONG: list[tuple[str, Answer, str]] = [
     (
         "denoising_loss",
         denoising(draw=uniform),
-        "the mean size 0.86",
+        "the mean size 0.87",
     ),
     ("denoising_loss", denoising(flat=True), "one a row"),
     ("denoising_loss", crossed, "n × n differences"),

@@ -124,7 +124,7 @@ RIGHT: dict[str, list[Answer]] = {
         w1_by_cdfs,
         lambda a, b: wasserstein_distance(a, b),
     ],
-    "steps_enough": [count(), count(points=201), count(steps=200, ideal=False)],
+    "steps_enough": [count(), count(points=201), count(steps=250, ideal=False)],
     "new_density": [fitted, lambda samples: [inside(of_x), new_draws().numpy()]],
     "noise_for": [
         lambda s, T: (2 * s * T) ** 0.5,
