@@ -186,6 +186,7 @@ def steps_enough(answer: object) -> str:
     """
     cases = [(0.3, 2.0), (0.1, 0.05), (0.15, 1.0), (0.4, 0.05), (0.2, 0.04), (0.04, 0.0197)]
     cases += [(0.4, 0.105), (0.4, 0.097), (1.0, 0.4), (1.0, 0.32), (0.02, 0.0075), (0.7, 50.0)]
+    cases += [(0.15, 0.044)]
     right = [_enough(s, w) for s, w in cases]
     found = [call(answer, s, w) for s, w in cases]
     for (s, w), value in zip(cases, found, strict=True):

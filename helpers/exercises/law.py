@@ -79,8 +79,25 @@ _LAW = [
 ]
 
 
-_HUMPS = ([0.3, 0.7], [-3.0, 1.5], [0.5, 0.9])
-"""Weights, means and standard deviations."""
+_HUMPS = densities.mixture([0.3, 0.7], [-3.0, 1.5], [0.5, 0.9])
+_CASES = {
+    "N(2, 0.8²) on f = x²/4": (densities.gaussian(2.0, 0.8), (-8, 10, 241), 0.6, 0.5),
+    "two humps on f = x²/2 − 2 sin x": (_HUMPS, (-9, 7, 321), 0.25, 0.9),
+    "the same humps, a longer step": (_HUMPS, (-9, 9, 301), 0.8, 0.4),
+    "N(−900, 200²) on f = 300x": (
+        densities.gaussian(-900.0, 200.0),
+        (-3500, 1500, 251),
+        2.0,
+        250.0,
+    ),
+    "N(0.002, 0.001²) on f = −x²/2": (
+        densities.gaussian(2e-3, 1e-3),
+        (-0.02, 0.03, 251),
+        1.5,
+        1e-3,
+    ),
+}
+"""The density of X, the grid, s and τ."""
 
 
 @check(mistakes=_LAW)
@@ -90,44 +107,14 @@ def law_after_step(answer: object) -> str:
     ``p`` is the density of X, ``slope`` f' on the grid; no law comes near the ends of its grid.
     """
     cases = {}
-    for name, density, slope, x, s, tau in [
-        ("N(2, 0.8²) on f = x²/4", ([1.0], [2.0], [0.8]), lambda x: x / 2, (-8, 10, 241), 0.6, 0.5),
-        (
-            "two humps on f = x²/2 − 2 sin x",
-            _HUMPS,
-            lambda x: x - 2 * x.cos(),
-            (-9, 7, 321),
-            0.25,
-            0.9,
-        ),
-        (
-            "two humps on f = x²/2 − 2 sin x",
-            _HUMPS,
-            lambda x: x - 2 * x.cos(),
-            (-9, 9, 301),
-            0.8,
-            0.4,
-        ),
-        (
-            "N(−900, 200²) on f = 300x",
-            ([1.0], [-900.0], [200.0]),
-            lambda x: 300 + 0 * x,
-            (-3500, 1500, 251),
-            2.0,
-            250.0,
-        ),
-        (
-            "N(0.002, 0.001²) on f = −x²/2",
-            ([1.0], [2e-3], [1e-3]),
-            lambda x: -x,
-            (-0.02, 0.03, 251),
-            1.5,
-            1.4e-3,
-        ),
-    ]:
-        x = exact.grid(*x)
-        p = densities.mixture(*density).log_prob(x).exp()
-        cases[f"The law after one step, {name}, s = {s}, τ = {tau}"] = (p, slope(x), x, s, tau)
+    for (name, (density, ends, s, tau)), slope in zip(
+        _CASES.items(),
+        [lambda x: x / 2, *2 * [lambda x: x - 2 * x.cos()], lambda x: 300 + 0 * x, torch.neg],
+        strict=True,
+    ):
+        x = exact.grid(*ends)
+        arguments = density.log_prob(x).exp(), slope(x), x, s, tau
+        cases[f"The law after one step, {name}, s = {s}, τ = {tau}"] = arguments
     agree(answer, _stepped(), cases, _LAW)
     return (
         "One integral a step, and no randomness: what infinitely many particles would do. In one"
