@@ -150,45 +150,37 @@ def agree(
 ) -> None:
     """Raise Wrong unless answer and right agree on all cases; name the mistakes that fit.
 
-    A mistake fits if it gives what was found in the first case that is not right; if several do,
-    the later cases decide between them, and those that no case tells apart are all named. With a
-    tolerance of its own, by which a value fits too easily, a mistake must fit the later ones, too.
+    A mistake fits if it gives what was found in every case, those that are right among them;
+    several that do are all named. Where the answer fails, after a case that was wrong, that case
+    is left out.
 
     Args:
         cases: to the name of each case its arguments, the smallest first.
         tolerance: the absolute error allowed, or a function of the right value.
     """
+    found, first = {}, ""
 
-    def fits(function: Callable, arguments: tuple, found: Tensor) -> bool:
+    def fits(function: Callable, what: str) -> bool:
         try:
-            value = floats(function(*arguments))
+            value = floats(function(*cases[what]))
         except (ArithmeticError, ValueError):
             return False
         allowed = tolerance(value) if callable(tolerance) else tolerance
-        return near(found, value, allowed)
+        return near(found[what], value, allowed)
 
-    def result(arguments: tuple) -> Tensor:
+    for what, arguments in cases.items():
         given = (a.clone() if isinstance(a, Tensor) else a for a in arguments)
-        return as_tensor(call(answer, *given), tuple(floats(right(*arguments)).shape))
-
-    def later(named: list, arguments: tuple) -> list:
-        """Return which of the mistakes still fit; where none does, and errors are small, all."""
         try:
-            found = result(arguments)
+            found[what] = as_tensor(call(answer, *given), tuple(floats(right(*arguments)).shape))
         except Wrong:
-            return named
-        still = [pair for pair in named if fits(pair[1], arguments, found)]
-        return still or (named if tolerance is None or not found.isfinite().all() else [])
-
-    for number, (what, arguments) in enumerate(cases.items()):
-        found = result(arguments)
-        if fits(right, arguments, found):
+            if not first:
+                raise
             continue
-        named = [pair for pair in mistakes if fits(pair[1], arguments, found)]
-        for other in list(cases.values())[number + 1 :]:
-            if named and (len(named) > 1 or tolerance is not None):
-                named = later(named, other)
-        blame(what, found, floats(right(*arguments)), [message for message, _ in named])
+        if not first and not fits(right, what):
+            first = what
+    if first:
+        named = [text for text, mutant in mistakes if all(fits(mutant, what) for what in found)]
+        blame(first, found[first], floats(right(*cases[first])), named)
 
 
 def expect(
