@@ -10,7 +10,7 @@ from torch import Tensor
 
 from answers import Answer
 from helpers import exact
-from helpers.exercises import acceptance, held_out, law, partition
+from helpers.exercises import held_out, law, partition
 from helpers.langevin import energy_and_gradient
 
 # --- 1.4 ---------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ MORE_RIGHT: dict[str, list[Answer]] = {
     "held_out_gap": [gap_of, gap_numpy, gap_by_hand],
     "log_integral": [log_z, log_z_of_cells, log_z_scipy],
     "has_density": [has_tails, has_tails_each, lambda a, b, c: int(has_tails(a, b, c))],
-    "log_acceptance": [ratio_by_normals, ratio_by_autograd, ratio_by_loop],
+    "log_acceptance": [ratio_by_normals, ratio_by_autograd, ratio_by_loop, ratio_with_graph],
     "jump_to_data": [jumping(), jump_numpy, jumping(kernels=normal_kernels), jump_float],
     "law_after_step": [next_law, next_law_by_matrix, next_law_by_loop],
 }
@@ -238,8 +238,6 @@ MORE_WRONG: list[tuple[str, Answer, str]] = [
     *each("has_density", partition.TAIL_MISTAKES),
     ("has_density", lambda a, b, c: True, "b = -1, c = 0: False expected, found True"),
     ("has_density", lambda a, b, c: 0.5, "Return True or False"),
-    *each("log_acceptance", acceptance.RATIO_MISTAKES),
-    ("log_acceptance", ratio_with_graph, "carries its graph"),
     ("log_acceptance", lambda f, x, y, s, t: ratio_by_normals(f, x.add_(1), y, s, t), "in place"),
     (
         "log_acceptance",
@@ -250,8 +248,9 @@ MORE_WRONG: list[tuple[str, Answer, str]] = [
     (
         "log_acceptance",
         lambda f, x, y, s, t: ratio_by_normals(f, x, y, s, t) + 0 / torch.tensor(s),
-        "some logarithms are nan",
+        "The log ratios with s = 0:",
     ),
+    ("log_acceptance", lambda *a: ratio_by_normals(*a).clamp(max=9), "s = 2 and τ = 0.05"),
     *each("law_after_step", law.LAW_MISTAKES),
     ("law_after_step", next_law_in_place, "changed in place"),
     ("law_after_step", lambda *a: 2 * next_law(*a), "The law after one step, N(2"),
@@ -272,6 +271,8 @@ MORE_WRONG: list[tuple[str, Answer, str]] = [
         jumping(ratio=lambda f_x, f_y, g_x, g_y: f_y - f_x - g_x + g_y),
         "upside down",
     ),
+    ("jump_to_data", jumping(compare=lambda u, r: u < torch.sigmoid(r)), "Barker's rule"),
+    ("jump_to_data", jumping(compare=lambda u, r: u < r.exp().clamp(max=0.9)), "x = 0.6"),
     ("jump_to_data", jumping(compare=lambda u, r: u < r), "logarithm are mixed"),
     ("jump_to_data", jumping(ratio=lambda f_x, f_y, g_x, g_y: g_x - g_y), "energies are missing"),
     (

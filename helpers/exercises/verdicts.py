@@ -148,39 +148,44 @@ def agree(
     mistakes: Mistakes,
     tolerance: float | Callable[[Tensor], float] | None = None,
 ) -> None:
-    """Raise Wrong unless answer and right agree on all cases; name the mistakes that fit.
+    """Raise Wrong unless answer and right agree on all cases; name the mistakes that fit them all.
 
-    A mistake fits if it gives what was found in every case, those that are right among them;
-    several that do are all named. Where the answer fails, after a case that was wrong, that case
-    is left out.
+    A mistake fits if in every case it gives what was found, or raises where the answer does. If
+    several fit, all are named; if none does, the first case that is not right is shown.
 
     Args:
         cases: to the name of each case its arguments, the smallest first.
         tolerance: the absolute error allowed, or a function of the right value.
     """
-    found, first = {}, ""
 
-    def fits(function: Callable, what: str) -> bool:
+    def value_of(function: Callable, arguments: tuple) -> Tensor | None:
         try:
-            value = floats(function(*cases[what]))
-        except (ArithmeticError, ValueError):
-            return False
-        allowed = tolerance(value) if callable(tolerance) else tolerance
-        return near(found[what], value, allowed)
+            return floats(function(*arguments))
+        except Exception:
+            return None
 
-    for what, arguments in cases.items():
+    def fits(function: Callable, arguments: tuple, found: Tensor | None) -> bool:
+        value = value_of(function, arguments)
+        if value is None or found is None:
+            return value is None and found is None
+        return near(found, value, tolerance(value) if callable(tolerance) else tolerance)
+
+    def result(arguments: tuple) -> Tensor:
         given = (a.clone() if isinstance(a, Tensor) else a for a in arguments)
+        return as_tensor(call(answer, *given), tuple(floats(right(*arguments)).shape))
+
+    every, off = [], None
+    for what, arguments in cases.items():
         try:
-            found[what] = as_tensor(call(answer, *given), tuple(floats(right(*arguments)).shape))
+            every.append((arguments, result(arguments)))
         except Wrong:
-            if not first:
+            if off is None:
                 raise
-            continue
-        if not first and not fits(right, what):
-            first = what
-    if first:
-        named = [text for text, mutant in mistakes if all(fits(mutant, what) for what in found)]
-        blame(first, found[first], floats(right(*cases[first])), named)
+            every.append((arguments, None))
+        if off is None and not fits(right, *every[-1]):
+            off = what, every[-1][1], floats(right(*arguments))
+    if off is not None:
+        blame(*off, [text for text, mutant in mistakes if all(fits(mutant, *one) for one in every)])
 
 
 def expect(
