@@ -109,6 +109,12 @@ def stepping(
     return step
 
 
+def centred(shape, generator):
+    """Return normal numbers less their mean."""
+    noise = torch.randn(shape, generator=generator)
+    return noise - noise.mean()
+
+
 def in_pairs(shape, generator):
     """Return normal numbers, a number and its opposite in turn, so that their mean is 0."""
     half = torch.randn((len(torch.empty(shape)) + 1) // 2, 1, generator=generator)

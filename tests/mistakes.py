@@ -10,6 +10,7 @@ import torch
 
 from answers import (
     Answer,
+    centred,
     in_pairs,
     kl_of,
     log_normal,
@@ -130,6 +131,7 @@ WRONG: list[tuple[str, Answer, str]] = [
         stepping(draw=lambda *a, **k: torch.randn(*a, **k).clamp(-2, 2)),
         "not normal",
     ),
+    ("langevin_step", stepping(draw=centred), "one particle only"),
     ("langevin_step", stepping(draw=in_pairs), "only 2000 different sizes"),
     ("langevin_step", lambda f, x, s, g: stepping()(f, x, s, g) - s * x, "still depends on x"),
     ("langevin_step", lambda *a: stepping()(*a) + 0.1, "Mean of the noise for s = 0.2"),
@@ -197,6 +199,11 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("persistent", keep(step=stepping(noise=lambda s: 0.5)), "Variance of the noise for s = 0.1"),
     ("persistent", keep(step=stepping(noise=lambda s: 0)), "There is no noise"),
     ("persistent", keep(step=stepping(noise=lambda s: s)), "proportional to s"),
+    (
+        "persistent",
+        keep(step=stepping(noise=lambda s: (1.8 * s) ** 0.5)),
+        "expected 0.200, found 0",
+    ),
     ("persistent", keep(step=step_clipped), "after 1 steps of 0.1 from 8: expected"),
     ("persistent", keep(step=stepping(drift=1.0)), "chains climb"),
     ("persistent", keep(step=stepping(reduce=torch.mean)), "too small by the number"),

@@ -128,6 +128,7 @@ def jumping(
     compare=lambda u, log_ratio: u.log() < log_ratio,
     swap=False,
     reseed=False,
+    choose=None,
 ) -> Answer:
     """Return a jump to the data; with other arguments, one with a mistake."""
 
@@ -136,6 +137,7 @@ def jumping(
             generator = torch.Generator().manual_seed(3)
         n = len(x)
         j = torch.randint(len(centres), (numbers or n,), generator=generator).expand(n)
+        j = choose(len(centres), n) if choose else j
         fresh = torch.randn((proposals or n, 1), generator=generator).expand(n, 1)
         y = centres[j] + noise * width(w) * fresh
         g_x, g_y = (g(kernels(z, centres, w), j) for z in (x, y))
@@ -272,6 +274,7 @@ MORE_WRONG: list[tuple[str, Answer, str]] = [
         "upside down",
     ),
     ("jump_to_data", jumping(compare=lambda u, r: u < torch.sigmoid(r)), "Barker's rule"),
+    ("jump_to_data", jumping(choose=lambda k, n: torch.arange(n) % k), "same centre forty"),
     ("jump_to_data", jumping(compare=lambda u, r: u < r.exp().clamp(max=0.9)), "x = 0.6"),
     ("jump_to_data", jumping(compare=lambda u, r: u < r), "logarithm are mixed"),
     ("jump_to_data", jumping(ratio=lambda f_x, f_y, g_x, g_y: g_x - g_y), "energies are missing"),

@@ -106,7 +106,9 @@ def length_for(answer: object, *, seed: int = 0) -> str:
             for message, length in _LENGTHS:
                 if all(_alike(value, length(*given), good) for _, value, good, given in rows):
                     raise Wrong(message)
-            raise Wrong(f"The length for {name} should be about {right:.0f}; found {found:.6g}.")
+            raise Wrong(
+                f"The length for {name} should be {right:.0f}, within 30 %; found {found:.6g}."
+            )
     return (
         "That is what a pilot run is for: V and t from a short trace, then the length of the long"
         " one. The pilot itself must be many t long."

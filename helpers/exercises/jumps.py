@@ -196,12 +196,21 @@ def _judge_use(answer: object, centres: Tensor, seed: int) -> None:
 
 
 def _judge_uniforms(answer: object, generator: torch.Generator) -> None:
-    """Raise Wrong if all particles share one uniform number.
+    """Raise Wrong if a particle always gets one centre, or all share one uniform number.
 
     p is g left of 0.5 and g/e right of it. So half of the proposals from the left have the ratio
     1/e, and a share of 1/e of these is accepted; with one number for all, none or all of them.
     """
     centres = torch.tensor([[-1.0], [2.0]], dtype=torch.float64)
+
+    def flat(x: Tensor) -> Tensor:  # with it every ratio is 1
+        return -_mixture(_log_kernels(x, centres, 0.5))[:, 0]
+
+    one = torch.full((1, 1), 0.5, dtype=torch.float64)
+    moves = [_jump(answer, flat, one, centres, 0.5, generator).item() - 0.5 for _ in range(40)]
+    moves = [move for move in moves if move]
+    if len(moves) > 15 and (min(moves) > 0 or max(moves) < 0):
+        raise Wrong("A single particle jumps to the same centre forty times. Draw one of them.")
 
     def energy(x: Tensor) -> Tensor:
         return (x[:, 0] > 0.5).double() - _mixture(_log_kernels(x, centres, 0.5))[:, 0]

@@ -184,21 +184,23 @@ def left_weight(answer: object, *, seed: int = 0) -> str:
     """Check answer(from_left, from_right), the settled share of a state from its crossings.
 
     With rates a (leaving left) and b the share is b/(a + b). Of A and B crossings the log of the
-    odds has the standard error √(1/A + 1/B); ``Z`` of those are allowed. In the last case the
+    odds has the standard error √(1/A + 1/B); ``Z`` of those are allowed, with A and B the chains
+    that have ever crossed: who stops at the first crossing has no more. In the last case the
     shares have settled, and most chains have crossed more than once.
     """
     generator, rows = seeded(seed), []
     for name, a, b, chains, steps in [
         ("many chains, few crossings", 0.002, 0.006, (1500, 2500), 100),
         ("more chains from the right", 0.01, 0.004, (700, 4000), 80),
-        ("many crossings", 0.05, 0.01, (3000, 2000), 200),
+        ("many crossings", 0.2, 0.04, (9000, 7000), 100),
     ]:
         runs = [
             _two_state(start, a, b, c, steps, generator)
             for start, c in zip((True, False), chains, strict=True)
         ]
         found, share = as_tensor(call(answer, *runs), ()).item(), b / (a + b)
-        error = share * (1 - share) * math.sqrt(sum(1 / c.item() for c in _crossings(*runs)))
+        first = [(run != run[:, :1]).any(1).sum().item() for run in runs]
+        error = share * (1 - share) * math.sqrt(sum(1 / count for count in first))
         rows.append((name, found, share, error, runs))
     for name, found, share, error, _ in rows:
         if not abs(found - share) <= Z * error:

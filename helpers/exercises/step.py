@@ -105,6 +105,8 @@ def langevin_step(answer: object, *, seed: int = 0) -> str:
     generator = seeded(seed)
     before = generator.get_state()
     _judge_drift(answer, {0.07: 5, 0.2: 8}, generator)
+    one = torch.full((1, 1), 0.5, dtype=torch.float64)
+    single = as_tensor(call(answer, at_particles(_well), one.clone(), 0.2, generator), (1, 1))
     x = torch.linspace(-2, 2, 4000, dtype=torch.float64).unsqueeze(1)
     noises = {}
     for s in (0.2, 0.07):
@@ -123,6 +125,11 @@ def langevin_step(answer: object, *, seed: int = 0) -> str:
         noises[s] = torch.cat([first, second]) - (x - s * _slope(x)).repeat(2, 1)
         drawn(generator, state)
     judge_noise(noises)
+    alone = (single - one + 0.2 * _slope(one)).item()
+    if not abs(alone) > 1e-9:
+        raise Wrong(
+            f"If there is one particle only, its noise is {alone:.3f}: draw it as it comes."
+        )
     drawn(generator, before)
     return (
         "Repeated, this step samples e^(−f) up to a bias that shrinks with s, and without Z, if the"
@@ -166,11 +173,13 @@ def _judge_place(new: Tensor, x: Tensor, s: float) -> None:
     if abs(_correlation(new + s * _slope(x), x)) < Z / math.sqrt(len(x)):
         raise Wrong("What comes back is the move alone. Add it to where the particles are.")
     noise = new - x + s * _slope(x)
-    if abs(_correlation(noise, x)) > Z / math.sqrt(len(x)):
-        raise Wrong(
-            f"Where the energy is gentle the move, less −s ∇ₓf, still depends on x: for s = {s} the"
-            f" two have the correlation {_correlation(noise, x):.3f}. It should be noise alone."
-        )
+    for power, what in ((1, "the"), (2, "the squares of the")):
+        r = _correlation(noise**power, x**power)
+        if abs(r) > Z / math.sqrt(len(x)):
+            raise Wrong(
+                "Where the energy is gentle the move, less −s ∇ₓf, still depends on x: for s ="
+                f" {s} {what} two have the correlation {r:.3f}. It should be noise alone."
+            )
 
 
 def _correlation(a: Tensor, b: Tensor) -> float:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers import densities
-from helpers.exercises.step import all_move, judge_noise
+from helpers.exercises.step import all_move, judge_draws, judge_noise
 from helpers.exercises.verdicts import (
     TOLERANCE,
     Wrong,
@@ -160,7 +160,7 @@ def train_step(answer: object, *, seed: int = 0) -> str:
     back tell the noise, so the gradient is known exactly, whether the fakes are the chains before
     the step or after it. The noise itself is judged within ``Z`` standard errors.
     """
-    lr, generator, runs, empty = 1e-6, seeded(seed + 1), [], 0
+    lr, generator, runs, calls, empty = 1e-6, seeded(seed + 1), [], 0, 0
     for m, n, low, s, updates in [
         (50, 8, 20, 0.05, 1),
         (200, 4000, 20, 0.05, 2),
@@ -179,10 +179,10 @@ def train_step(answer: object, *, seed: int = 0) -> str:
                 drawn(generator, state)
             chains = run[-1].after
         runs.append(run)
-        empty += optimiser.empty
+        calls, empty = calls + optimiser.steps, empty + optimiser.empty
     _, *runs = runs
     judge_noise({run[0].s: torch.cat([update.noise() for update in run]) for run in runs})
-    _judge_updates(runs, empty)
+    _judge_updates(runs, calls, empty)
     return (
         "Gradient forgotten, chains kept, samples held fixed, data minus model. None of the"
         " four raises an error when it is missing."
@@ -205,6 +205,7 @@ def _judge_chains(update: _Update) -> None:
             "They are restarted, or shuffled. Go on from the chains that you are given (section"
             " 4.5, part 1).",
         )
+    judge_draws(update.noise())
     slope = update.theta[1] * (before - update.theta[0])
     share = -((after - before) * slope).sum() / slope.square().sum()
     error = math.sqrt(2 * update.s) / slope.norm()
@@ -259,7 +260,7 @@ _SLIPS = [
 """What each slip is called here, what it looks like, and where to look."""
 
 
-def _judge_updates(runs: list[list[_Update]], empty: int) -> None:
+def _judge_updates(runs: list[list[_Update]], calls: int, empty: int) -> None:
     """Raise Wrong unless all updates went down the right gradient.
 
     Slips may come together: of those that give all of the changes, the first is told.
@@ -267,6 +268,8 @@ def _judge_updates(runs: list[list[_Update]], empty: int) -> None:
     found = torch.stack([update.change for run in runs for update in run])
     if found.abs().max() < 1e-3:
         why = "optimiser.step() is never called."
+        if calls:
+            why = "optimiser.step() is called, with a gradient that is next to nothing."
         if empty:
             why = (
                 "optimiser.step() is called, and there is no gradient by then: it comes before"
