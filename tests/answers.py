@@ -120,6 +120,18 @@ def stepping(
     return step
 
 
+def centred(shape, generator):
+    """Return normal numbers less their mean."""
+    noise = torch.randn(shape, generator=generator)
+    return noise - noise.mean()
+
+
+def in_pairs(shape, generator):
+    """Return normal numbers, a number and its opposite in turn, so that their mean is 0."""
+    half = torch.randn((len(torch.empty(shape)) + 1) // 2, 1, generator=generator)
+    return torch.cat([half, -half])[: shape[0]]
+
+
 def step_numpy(energy, x, s, generator):
     """Work on arrays, and return one."""
     _, gradient = energy_and_gradient(energy, x)

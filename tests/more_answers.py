@@ -10,7 +10,6 @@ from torch import Tensor
 
 from answers import Answer
 from helpers import exact
-from helpers.exercises import acceptance
 from helpers.langevin import energy_and_gradient
 
 # --- 1.4 ---------------------------------------------------------------------------------------
@@ -117,6 +116,7 @@ def jumping(
     compare=lambda u, log_ratio: u.log() < log_ratio,
     swap=False,
     reseed=False,
+    choose=None,
 ) -> Answer:
     """Return a jump to the data; with other arguments, one with a mistake."""
 
@@ -125,6 +125,7 @@ def jumping(
             generator = torch.Generator().manual_seed(3)
         n = len(x)
         j = torch.randint(len(centres), (numbers or n,), generator=generator).expand(n)
+        j = choose(len(centres), n) if choose else j
         fresh = torch.randn((proposals or n, 1), generator=generator).expand(n, 1)
         y = centres[j] + noise * width(w) * fresh
         g_x, g_y = (g(kernels(z, centres, w), j) for z in (x, y))
@@ -191,15 +192,10 @@ MORE_RIGHT: dict[str, list[Answer]] = {
     "held_out_gap": [gap_of, gap_numpy, gap_by_hand],
     "log_integral": [log_z, log_z_of_cells, log_z_scipy],
     "has_density": [has_tails, has_tails_each, lambda a, b, c: int(has_tails(a, b, c))],
-    "log_acceptance": [ratio_by_normals, ratio_by_autograd, ratio_by_loop],
+    "log_acceptance": [ratio_by_normals, ratio_by_autograd, ratio_by_loop, ratio_with_graph],
     "jump_to_data": [jumping(), jump_numpy, jumping(kernels=normal_kernels), jump_float],
     "law_after_step": [next_law, next_law_by_matrix, next_law_by_loop],
 }
-
-
-def each(check: str, mistakes: dict[str, Answer]) -> list[tuple[str, Answer, str]]:
-    """Return a mutant and its message for every mistake that a check's own table has."""
-    return [(check, mutant, message) for message, mutant in mistakes.items()]
 
 
 MORE_WRONG: list[tuple[str, Answer, str]] = [
@@ -216,8 +212,6 @@ MORE_WRONG: list[tuple[str, Answer, str]] = [
     ("log_integral", lambda f, x: log_z(f, x) + 0.1, "log Z of f = (x − 1)²/8 − 1: expected"),
     ("has_density", lambda a, b, c: True, "b = -1, c = 0: False expected, found True"),
     ("has_density", lambda a, b, c: 0.5, "Return True or False"),
-    *each("log_acceptance", acceptance.RATIO_MISTAKES),
-    ("log_acceptance", ratio_with_graph, "carries its graph"),
     ("log_acceptance", lambda f, x, y, s, t: ratio_by_normals(f, x.add_(1), y, s, t), "in place"),
     (
         "log_acceptance",
@@ -228,7 +222,7 @@ MORE_WRONG: list[tuple[str, Answer, str]] = [
     (
         "log_acceptance",
         lambda f, x, y, s, t: ratio_by_normals(f, x, y, s, t) + 0 / torch.tensor(s),
-        "some logarithms are nan",
+        "The log ratios with s = 0:",
     ),
     ("law_after_step", next_law_in_place, "changed in place"),
     ("law_after_step", lambda *a: 2 * next_law(*a), "The law after one step, N(2"),
@@ -249,6 +243,9 @@ MORE_WRONG: list[tuple[str, Answer, str]] = [
         jumping(ratio=lambda f_x, f_y, g_x, g_y: f_y - f_x - g_x + g_y),
         "upside down",
     ),
+    ("jump_to_data", jumping(compare=lambda u, r: u < torch.sigmoid(r)), "Barker's rule"),
+    ("jump_to_data", jumping(choose=lambda k, n: torch.arange(n) % k), "same centre forty"),
+    ("jump_to_data", jumping(compare=lambda u, r: u < r.exp().clamp(max=0.9)), "x = 0.6"),
     ("jump_to_data", jumping(compare=lambda u, r: u < r), "logarithm are mixed"),
     ("jump_to_data", jumping(ratio=lambda f_x, f_y, g_x, g_y: g_x - g_y), "energies are missing"),
     (
