@@ -204,10 +204,10 @@ def _judge_uniforms(answer: object, generator: torch.Generator) -> None:
     centres = torch.tensor([[-1.0], [2.0]], dtype=torch.float64)
 
     def flat(x: Tensor) -> Tensor:  # with it every ratio is 1
-        return -_mixture(_log_kernels(x, centres, 0.5))[:, 0]
+        return -_mixture(_log_kernels(x, centres, 0.2))[:, 0]
 
     one = torch.full((1, 1), 0.5, dtype=torch.float64)
-    moves = [_jump(answer, flat, one, centres, 0.5, generator).item() - 0.5 for _ in range(40)]
+    moves = [_jump(answer, flat, one, centres, 0.2, generator).item() - 0.5 for _ in range(40)]
     moves = [move for move in moves if move]
     if len(moves) > 15 and (min(moves) > 0 or max(moves) < 0):
         raise Wrong("A single particle jumps to the same centre forty times. Draw one of them.")
