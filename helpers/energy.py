@@ -23,8 +23,8 @@ class EnergyNet(nn.Module):
     all. The correction is a network of z itself, or of ``units`` and ``waves``.
 
     * A unit tanh(w·z + b) switches at a place where data are, as steeply as the next ones are near.
-    * Waves sin(ω·z), cos(ω·z) resolve what is fine, for |ω| from 2 to 30, beyond one dimension to
-      10 (random Fourier features; Tancik and others 2020).
+    * Waves sin(ω·z), cos(ω·z) resolve what is fine (random Fourier features; Tancik and others
+      2020): a tenth of them, for |ω| from 2 to 30; beyond one dimension in full, for ω ~ N(0, 4I).
 
     More than one unit of z beyond the data, units and waves change no more, and the base energy
     takes over; of z itself the correction grows at most linearly. So with the base energy Z < ∞,
@@ -46,8 +46,8 @@ class EnergyNet(nn.Module):
 
         Args:
             width, layers: of the network's hidden layers.
-            units: the number of units; 0 leaves out units and waves: a network of z itself.
-            waves: the number of frequencies ω.
+            units: the number of units.
+            waves: the number of frequencies ω; without units and waves it is a network of z itself.
         """
         super().__init__()
         centre, scale, nu = student_fit(data)
@@ -78,15 +78,16 @@ class _StandardEnergy(nn.Module):
         super().__init__()
         d, self.nu, self.base = z.shape[1], nu, base
         self.units = _units(z, units, generator) if units else None
-        omega = torch.randn(d, waves if units else 0, generator=generator, dtype=torch.float64)
-        size = 2 * (15 if d == 1 else 5) ** torch.rand(
-            omega.shape[1], generator=generator, dtype=torch.float64
-        )
+        omega = 2 * torch.randn(d, waves, generator=generator, dtype=torch.float64)
+        if d == 1:
+            size = 2 * 15 ** torch.rand(waves, generator=generator, dtype=torch.float64)
+            omega = omega / omega.norm(dim=0) * size
+        self.amplitude = 0.1 if d == 1 else 1.0
         self.register_buffer("low", z.min(0).values - 1)
         self.register_buffer("high", z.max(0).values + 1)
-        self.register_buffer("omega", omega / omega.norm(dim=0) * size)
-        inputs = self.units.out_features + 2 * omega.shape[1] if units else d
-        sizes = [inputs] + layers * [width]
+        self.register_buffer("omega", omega)
+        inputs = (self.units.out_features if units else 0) + 2 * waves
+        sizes = [inputs or d] + layers * [width]
         hidden = [(linear(i, o, generator), nn.SiLU()) for i, o in pairwise(sizes)]
         self.net = nn.Sequential(*(part for pair in hidden for part in pair))
         self.net.append(linear(width, 1, generator))
@@ -97,11 +98,12 @@ class _StandardEnergy(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Return the energy, shape (n,), at standardised particles z of shape (n, d)."""
         features = z
-        if self.units:
+        if self.units or self.omega.numel():
             near = z.clamp(self.low, self.high)
             phase = near @ self.omega
-            waves = [0.1 * phase.sin(), 0.1 * phase.cos()]
-            features = torch.cat([self.units(near).tanh(), *waves], -1)
+            waves = [self.amplitude * phase.sin(), self.amplitude * phase.cos()]
+            units = [self.units(near).tanh()] if self.units else []
+            features = torch.cat([*units, *waves], -1)
         correction = self.net(features).squeeze(-1)
         return correction + self.base_energy(z) if self.base else correction
 

@@ -144,20 +144,25 @@ def _fit_along(x: Tensor) -> tuple[Tensor, Tensor, float]:
     return best
 
 
-def mixture_by_bic(samples: np.ndarray | Tensor, *, most: int = 12) -> MixtureSameFamily:
+def mixture_by_bic(
+    samples: np.ndarray | Tensor, *, most: int = 12, patience: int = 3
+) -> MixtureSameFamily:
     """Return the Gaussian mixture that the BIC prefers, fitted by scikit-learn's EM.
 
-    From one component on, until three more in a row have not lowered the BIC (Schwarz 1978), on at
-    most 10 000 of the samples, taken evenly. Parameters have 24 bits, the same on every processor.
+    From one component on, until ``patience`` more in a row have not lowered the BIC (Schwarz 1978),
+    on at most 10 000 of the samples, taken evenly. Parameters have 24 bits, the same on every
+    processor.
 
     Args:
         samples: numbers of shape (n,) or (n, d).
         most: the largest number of components.
+        patience: three may stop early where many components lie along a curve; ``most`` tries all.
 
     Returns:
         A distribution over d dimensions: ``log_prob`` takes x of shape (m, d).
     """
     x, most = as_samples(samples), whole(most, "most", 1)
+    patience = whole(patience, "patience", 1)
     centre, scale, _ = student_fit(x)
     z = ((x - centre) / scale)[:: math.ceil(len(x) / _MOST)].numpy()
     fits: list[tuple[float, GaussianMixture]] = []
@@ -167,7 +172,7 @@ def mixture_by_bic(samples: np.ndarray | Tensor, *, most: int = 12) -> MixtureSa
             warnings.simplefilter("ignore", ConvergenceWarning)
             fit.fit(z)
         fits.append((fit.bic(z), fit))
-        if min(range(k), key=lambda j: fits[j][0]) < k - 3:
+        if min(range(k), key=lambda j: fits[j][0]) < k - patience:
             break
     _, fit = min(fits, key=lambda pair: pair[0])
     weights, means, factors = (

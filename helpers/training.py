@@ -118,11 +118,12 @@ def fit_energy(
     and moved by one MALA step and one jump before each update (Tieleman 2008, for chains that
     persist). Jumps are proposed by the Gaussian mixture that the BIC chooses, and a tenth of them
     from far around. That mixture also says how much the network need see: 16 units if it has one
-    component, else 64; and if it has more than three, 16 waves, or beyond one dimension 32 for each
-    and layers twice as wide. Few samples are kept from being overfitted by fewer units, n/60 but at
-    least 3, and by a weight decay of 1 000/n (beyond one dimension 2 000/n and at most 0.3) that
-    stops at 0.1, or is 45/n up to 0.3; with one component it stops at 0.3, or is 25/n. The defaults
-    are the recipe that the course recommends; the others show what a part is good for.
+    component, else 64; and if it has more than three, 16 waves. Beyond one dimension it sees, if
+    the mixture has more than one component, 64 waves alone, through layers twice as wide. Few
+    samples are kept from being overfitted by fewer units, n/60 but at least 3, and by a weight
+    decay of 1 000/n (beyond one dimension 2 000/n and at most 0.3) that stops at 0.1, or is 45/n up
+    to 0.3; with one component it stops at 0.3, or is 25/n. The defaults are the recipe that the
+    course recommends; the others show what a part is good for.
 
     Args:
         samples: numbers of shape (n,) or (n, d), in any unit.
@@ -152,9 +153,12 @@ def fit_energy(
         raise ValueError(f"jumps is {jumps!r}; it must be 'mixture', 'wide' or None.")
     mixture = mixture_by_bic(samples) if features or jumps == "mixture" else None
     parts = len(mixture.mixture_distribution.probs) if mixture else 1
-    fine, plane = parts > 3, samples.shape[1] > 1
-    size = {"waves": fine * (32 * samples.shape[1] if plane else 16), "width": 32 << fine * plane}
-    size["units"] = (features and base) * max(3, min(64 if parts > 1 else 16, n // 60))
+    plane = samples.shape[1] > 1
+    size = {"units": max(3, min(64 if parts > 1 else 16, n // 60)), "waves": 16 * (parts > 3)}
+    if plane and parts > 1:
+        size = {"units": 0, "waves": 64, "width": 64}
+    if not (features and base):
+        size = {"units": 0}
     energy = EnergyNet(samples, base=base, generator=generator, **size)
     data = (samples - energy.centre) / energy.scale
     start = data[torch.randint(len(data), (256,), generator=generator)]

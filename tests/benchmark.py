@@ -3,6 +3,7 @@
 python tests/benchmark.py                 on the test set, and the targets met (ten minutes)
 python tests/benchmark.py --development   on the development set, with other seeds
 python tests/benchmark.py --few           with 30 to 1 000 samples
+python tests/benchmark.py --plane         in two dimensions; writes figures/plane.csv (ten minutes)
 python tests/benchmark.py --peers         against TorchEBM, and how the sampler's cost grows
 python tests/benchmark.py --rounding      the recipe with its weights rounded and not, ten seeds
 """
@@ -22,6 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 import peers
+import plane_rows
 from course import print_anywhere
 from helpers import densities, exact, training
 from helpers.article import fit_energy_as_published
@@ -271,6 +273,7 @@ def arguments() -> tuple[argparse.Namespace, dict[str, Target]]:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--development", action="store_true", help="on the development set")
     what.add_argument("--few", action="store_true", help="with few samples (a few minutes)")
+    what.add_argument("--plane", action="store_true", help="in two dimensions (ten minutes)")
     what.add_argument("--peers", action="store_true", help="with TorchEBM (about six minutes)")
     what.add_argument("--rounding", action="store_true", help="what rounding the weights costs")
     parser.add_argument("--targets", nargs="+", metavar="NAME", help="on these alone")
@@ -278,7 +281,7 @@ def arguments() -> tuple[argparse.Namespace, dict[str, Target]]:
     options = parser.parse_args()
     if options.json and not options.json.parent.is_dir():
         parser.error(f"there is no folder {options.json.parent}")
-    known = DEVELOPMENT if options.development else TEST
+    known = plane_rows.SHAPES if options.plane else DEVELOPMENT if options.development else TEST
     chosen = options.targets or known
     if options.few and not options.targets:
         chosen = ("N(5, 1)", "two modes", "Gamma(3)")
@@ -295,6 +298,8 @@ def main() -> None:
     options, targets = arguments()
     if options.peers:
         save(peers.main(), options.json)
+    elif options.plane:
+        save(plane_rows.main(targets), options.json)
     elif options.rounding:
         rows = list(rounding(targets))
         show(rows, "{:.2f}")
