@@ -1,6 +1,8 @@
 """What we are given: columns of numbers, and their checks."""
 
+import csv
 import re
+from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
 
@@ -130,19 +132,7 @@ def load_column(path: str | Path) -> np.ndarray:
         ValueError: if the file is no text, a line is not one finite number, or the numbers are too
             few or constant.
     """
-    if not isinstance(path, str | Path):
-        raise TypeError(f"path is {path!r}; it must be a string or a pathlib.Path.")
-    given, path = repr(str(path)), Path(path).expanduser()
-    if not path.is_file():
-        here = "" if path.is_absolute() else f" in {Path.cwd()}"
-        here += ", but a folder" if path.is_dir() else ""
-        raise FileNotFoundError(f"path is {given}; there is no such file{here}.")
-    name, content = f"path {given}", path.read_bytes()
-    binary = re.search(rb"[\0-\x08\x0e-\x19\x1b-\x1f]", content) and "a binary file or UTF-16"
-    kind = next((_KINDS[start] for start in _KINDS if content.startswith(start)), binary)
-    if kind:
-        raise ValueError(f"{name} looks like {kind}; it must be plain text in UTF-8.")
-    lines = content.decode("utf-8-sig", errors="replace").rstrip().splitlines()
+    name, lines = _lines(path)
     first = next((k for k, line in enumerate(lines) if line.strip()), 0)
     numbers: list[float] = []
     for k, line in enumerate(lines[first:], start=first):
@@ -156,6 +146,73 @@ def load_column(path: str | Path) -> np.ndarray:
                 " letter, every line must hold one number, written like -1234.5 or 1e-3."
             )
     return as_samples(np.array(numbers), name).flatten().numpy()
+
+
+def load_columns(path: str | Path, names: Sequence[str]) -> np.ndarray:
+    """Read columns, chosen by their names, of a text file that begins with a heading.
+
+    Columns are separated by commas, semicolons or tabs, whichever the heading has most of. Numbers
+    are written as for ``load_column``; they and the names may stand in quotes.
+
+    Returns:
+        The numbers, shape (n, number of names), float64.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is no text, a name is not there or twice, a value is not one finite
+            number, or the rows are fewer than 20, a column constant, or one of them a linear
+            function of the others.
+    """
+    if isinstance(names, str) or not 0 < len(set(names)) == len(names):
+        raise ValueError(f"names is {names!r}; it must be a list of different names.")
+    name, lines = _lines(path)
+    mark = max(",;\t", key=lines[0].count) if lines else ","
+    rows = csv.reader(lines, delimiter=mark, skipinitialspace=True)
+    head = [field.strip() for field in next(rows, [])]
+    for wanted in names:
+        if (count := head.count(wanted)) != 1:
+            raise ValueError(
+                f"{name} has {count or 'no'} column{'s' * (count > 1)} named {wanted!r}; its"
+                f" heading is {', '.join(head)[:80]!r}, and each name must be in it once."
+            )
+    numbers: list[list[float]] = []
+    for row in rows:
+        whole = len(row) == len(head)
+        chosen = [row[head.index(wanted)].strip() if whole else "" for wanted in names]
+        wrong = [text for text in chosen if not _NUMBER.fullmatch(text)]
+        if wrong:
+            said = repr(wrong[0][:60]) if whole else f"{len(row)} values for {len(head)} columns"
+            raise ValueError(
+                f"{name} has {said} in line {rows.line_num}; below the heading, every line must"
+                " hold a number in each chosen column, written like -1234.5 or 1e-3."
+            )
+        numbers.append([float(text) for text in chosen])
+    if len(numbers) < 20:
+        raise ValueError(f"{name} has {len(numbers)} row(s) of numbers; at least 20 are needed.")
+    x = as_samples(np.array(numbers), name)
+    if torch.linalg.svdvals((x - x.mean(0)) / x.std(0))[-1] < 1e-6 * len(x) ** 0.5:
+        raise ValueError(
+            f"{name} has columns {', '.join(names)} on one line or plane: one is a linear function"
+            " of the others; choose columns of which none is."
+        )
+    return x.numpy()
+
+
+def _lines(path: str | Path) -> tuple[str, list[str]]:
+    """Return what to call a text file in errors, and its lines."""
+    if not isinstance(path, str | Path):
+        raise TypeError(f"path is {path!r}; it must be a string or a pathlib.Path.")
+    given, path = repr(str(path)), Path(path).expanduser()
+    if not path.is_file():
+        here = "" if path.is_absolute() else f" in {Path.cwd()}"
+        here += ", but a folder" if path.is_dir() else ""
+        raise FileNotFoundError(f"path is {given}; there is no such file{here}.")
+    name, content = f"path {given}", path.read_bytes()
+    binary = re.search(rb"[\0-\x08\x0e-\x19\x1b-\x1f]", content) and "a binary file or UTF-16"
+    kind = next((_KINDS[start] for start in _KINDS if content.startswith(start)), binary)
+    if kind:
+        raise ValueError(f"{name} looks like {kind}; it must be plain text in UTF-8.")
+    return name, content.decode("utf-8-sig", errors="replace").rstrip().splitlines()
 
 
 def _is_heading(text: str) -> bool:

@@ -59,12 +59,23 @@ def score_in_place(energy: Answer, x: Tensor) -> Tensor:
     return -torch.autograd.grad(energy(x).sum(), x)[0]
 
 
-def phases(sd=lambda b: b**-0.5, data=1, model=-1) -> Answer:
+def uniform(*shape, **options) -> Tensor:
+    """Return uniform numbers with the mean 0 and the variance 1."""
+    return (torch.rand(*shape, **options) - 0.5) * 12**0.5
+
+
+def antithetic(n: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """Return normal numbers z and −z, n in all."""
+    z = torch.randn((n + 1) // 2, generator=generator, dtype=dtype)
+    return torch.cat([z, -z])[:n]
+
+
+def phases(sd=lambda b: b**-0.5, data=1, model=-1, draw=torch.randn) -> Answer:
     """Return an estimate of the NLL's gradient, whose draws have the standard deviation sd(θ₂)."""
 
     def nll_gradient(theta, samples, n, generator):
         m, b = theta
-        draws = m + sd(b) * torch.randn(n, generator=generator, dtype=torch.float64)
+        draws = m + sd(b) * draw(n, generator=generator, dtype=torch.float64)
         first, second = (
             torch.stack([(-b * (x - m)).mean(), (x - m).square().mean() / 2])
             for x in (samples, draws)
@@ -107,6 +118,18 @@ def stepping(
         return x + drift * s * gradient + noise(s) * draw(shape, generator=generator)
 
     return step
+
+
+def centred(shape, generator):
+    """Return normal numbers less their mean."""
+    noise = torch.randn(shape, generator=generator)
+    return noise - noise.mean()
+
+
+def in_pairs(shape, generator):
+    """Return normal numbers, a number and its opposite in turn, so that their mean is 0."""
+    half = torch.randn((len(torch.empty(shape)) + 1) // 2, 1, generator=generator)
+    return torch.cat([half, -half])[: shape[0]]
 
 
 def step_numpy(energy, x, s, generator):

@@ -9,7 +9,7 @@ from torch import Tensor
 from answers import Answer
 from helpers import exact
 
-LAGS = 400
+LAGS = 2000
 """How many ρ_j the traces of the check need."""
 
 
@@ -65,8 +65,8 @@ def reports(between=lambda m, v, n: m.var(), first=lambda n: (n - 1) / n, root=0
 
 
 def reports_numpy(n, means, variances):
-    """Return R̂ as V̂/W, in NumPy; 0/0 is nan."""
-    within = np.mean(variances.numpy())
+    """Return R̂ as V̂/W, in NumPy."""
+    within = np.mean(variances.numpy()) or math.nan
     return np.sqrt(((n - 1) / n * within + np.var(means.numpy(), ddof=1)) / within)
 
 
@@ -84,6 +84,12 @@ def stepping_by(
         return max(sizes, key=lambda s: score(p, kernel(energy, x, s), gap).item())
 
     return best_step
+
+
+def largest_jump(energy, x) -> float:
+    """Return the jump in place of the step."""
+    p, gap, s = exact.log_density(energy, x).softmax(0), x - x[:, None], stepping_by()(energy, x)
+    return (p @ (exact.mala_kernel(energy, x, s) * gap**2).sum(1)).item()
 
 
 def accepted(p: Tensor, energy, x: Tensor, s: float) -> float:
@@ -132,3 +138,76 @@ def weight_by_groups(left, right):
     )
     a, b = ((s[:, :-1] & ~s[:, 1:]).sum() / s[:, :-1].sum() for s in stayed)
     return b / (a + b)
+
+
+CHAINS_WRONG: list[tuple[str, Answer, str]] = [
+    ("length_for", length(lambda rho: 1), "for independent draws:"),
+    ("length_for", length(lambda rho: 1 + window(rho)), "2 before the sum"),
+    ("length_for", length(lambda rho: 3 + 2 * window(rho)), "counted twice"),
+    ("length_for", length(power=1), "not squared"),
+    ("length_for", length(lambda rho: 1 / (1 + 2 * window(rho))), "This divides by t"),
+    ("length_for", length(sd=True), "where the variance V"),
+    ("length_for", lambda x, e: len(x) * x.var() / length()(x, e) / e**2, "effective"),
+    ("length_for", length(lambda rho: (1 + rho[1]) / (1 - rho[1])), "hidden behind"),
+    ("length_for", length(lambda rho: 2 * rho.sum() - 1, lags=400_000), "almost 0"),
+    ("length_for", length(to_the_first_negative), "overshoots needs *fewer*"),
+    ("length_for", lambda x, e: 70_000, "in some ten steps should"),
+    ("length_for", length(lambda rho: 2 * rho[:20].sum() - 1), "in some hundred steps should be"),
+    ("length_for", length(lambda rho: 1 + 2 * rho[1]), "in some ten steps should"),
+    ("length_for", lambda x, e: length()(x, e) * e**2 / x.var(), "This is t, the"),
+    (
+        "length_for",
+        lambda x, e: 10 * x.unflatten(0, (-1, 10)).mean(1).var() / e**2,
+        "in some ten steps should",
+    ),
+    ("r_hat_of_reports", lambda n, m, v: 1.0, "R̂ for n = 50,"),
+    ("r_hat_of_reports", lambda n, m, v: reports()(n, m, v + 1e-12), "expected nan, found 0.97"),
+    ("r_hat_of_reports", reports(lambda m, v, n: m.var() * v.mean() / v.median()), "R̂ for n = 50,"),
+    (
+        "r_hat_of_reports",
+        reports(lambda m, v, n: m.var() * n / (n - 1)),
+        "R̂ for n = 50,",
+    ),
+    ("r_hat_of_reports", lambda n, m, v: reports()(n, m, v).clamp(min=1), "expected 0.894"),
+    ("best_step", stepping_by(lambda p, P, gap: (P * gap**2).sum()), "counts alike"),
+    ("best_step", stepping_by(kernel=exact.langevin_kernel), "only grows with s"),
+    ("best_step", at_acceptance(1.0), "accepts most"),
+    ("best_step", at_acceptance(0.574), "optimum of many"),
+    (
+        "best_step",
+        stepping_by(lambda p, P, gap: (p * P * gap**2).sum(), steps=80),
+        "point of arrival",
+    ),
+    ("best_step", stepping_by(lambda p, P, gap: p @ (P * gap.abs()).sum(1)), "mean |jump|"),
+    ("best_step", largest_jump, "largest jump itself"),
+    (
+        "best_step",
+        stepping_by(lambda p, P, gap: p @ (P * gap).sum(1) ** 2),
+        "jump for 0.3·N(−2, 0.3²) + 0.7·N(0, 0.2²) at",
+    ),
+    ("best_step", lambda f, x: 0.1, "at your s = 0.100: expected"),
+    ("best_step", lambda f, x: 7.0, "look between"),
+    ("best_step", lambda f, x: -1.0, "positive number"),
+    ("left_weight", lambda a, b: torch.cat([a, b]).double().mean(), "started where"),
+    ("left_weight", lambda a, b: torch.cat([a, b])[:, -1].double().mean(), "share at the last"),
+    ("left_weight", lambda a, b: (a.double().mean() + b.double().mean()) / 2, "two groups' shares"),
+    (
+        "left_weight",
+        lambda a, b: (a[:, -1].double().mean() + b[:, -1].double().mean()) / 2,
+        "two groups' last",
+    ),
+    ("left_weight", weight(rates=lambda A, B, L, R: (A, B)), "not for each step"),
+    ("left_weight", weight(share=lambda a, b: a / (a + b)), "right mode's weight"),
+    (
+        "left_weight",
+        lambda a, b: 1 / (1 + (~a).any(1).double().mean() / b.any(1).double().mean()),
+        "have ever crossed",
+    ),
+    (
+        "left_weight",
+        weight(rates=lambda A, B, L, R: (A**0.5, B**0.5)),
+        "few crossings: expected",
+    ),
+    ("left_weight", lambda a, b: 0.4, "few crossings: expected"),
+]
+"""As in ``mistakes.WRONG``: for each mutant the check, and words that only its verdict has."""

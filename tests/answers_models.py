@@ -142,7 +142,7 @@ def w1_by_cdfs(a, b):
     return total
 
 
-def count(points=401, steps=100, ideal=True) -> Answer:
+def count(points=401, steps=200, ideal=True) -> Answer:
     """Return how many steps are enough, None by the formula of the bias or by a long run."""
 
     def steps_enough(s, w):
@@ -253,6 +253,14 @@ def denoising_in_one_term(energy, real, tau, generator, graph=True):
     noisy.requires_grad_()
     slope = torch.autograd.grad(energy(noisy).sum(), noisy, create_graph=graph)[0]
     return 0.5 * tau**2 * (slope - (noisy - real) / tau**2).pow(2).mean()
+
+
+def crossed(energy, real, tau, generator):
+    """Combine the gradients, a row, with ε, a column."""
+    epsilon = torch.randn(real.shape, generator=generator, dtype=real.dtype)
+    x = (real + tau * epsilon).requires_grad_()
+    (gradient,) = torch.autograd.grad(energy(x).sum(), x, create_graph=True)
+    return (tau * gradient[:, 0] - epsilon).square().mean() / 2
 
 
 def denoising_half_detached(*arguments):

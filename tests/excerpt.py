@@ -1,10 +1,16 @@
-"""A cell of a notebook together with the cells before it that it needs, and no others."""
+"""Cells of a notebook together with the cells before them that they need, and no others."""
 
 import symtable
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
+
+from course import LESSONS
+
+SEED = 7
+"""Of data and training where a lesson's tables are measured again; no lesson shows it."""
 
 
 def names(source: str) -> tuple[set[str], set[str]]:
@@ -40,3 +46,21 @@ def excerpt(path: Path, last: str, instead: Mapping[str, str] | None = None) -> 
                 sources.insert(0, source)
                 needed = (needed - bound) | used
     return sources
+
+
+def lesson(name: str, cells: list[str], seeds: str) -> SimpleNamespace:
+    """Run some cells of a lesson, with what they need, and return the names that they bind.
+
+    Args:
+        name: the lesson's file, without its ending.
+        cells: the ids of the cells.
+        seeds: the id of the cell that binds ``seeds``.
+    """
+    names: dict[str, object] = {}
+    done: set[str] = set()
+    for cell in cells:
+        for source in excerpt(LESSONS[name], cell, {seeds: f"seeds = [{SEED}]"}):
+            if source not in done:
+                exec(source, names)
+                done.add(source)
+    return SimpleNamespace(**names)

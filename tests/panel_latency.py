@@ -49,6 +49,10 @@ SLOW_CHAINS = """\
 chains = panels.diagnostics_panel()
 chains.set(chains=8, target="two humps", sampler="MALA")
 chains"""
+SLOW_MODES = """\
+modes = panels.plane_panel()
+modes.set(k=100, sd=0.2, moves="with jumps")
+modes"""
 ROWS = {
     "echo": (ECHO, "echo"),
     "histogram": ("panels.histogram_panel()", "number of bins"),
@@ -58,6 +62,8 @@ ROWS = {
     "flow": ("panels.flow_panel(energies, target)", "step k"),
     "diagnostics": ("panels.diagnostics_panel()", "step size s"),
     "diagnostics, slowest choices": (SLOW_CHAINS, "step size s"),
+    "plane, scrubbing": ("panels.plane_panel()", "round k"),
+    "plane, slowest choices": (SLOW_MODES, "spread sd"),
 }
 """For each row the cell that makes the panel, and the label of the slider that is moved."""
 

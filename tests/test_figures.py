@@ -1,7 +1,8 @@
-"""The stored animation shows what the notebook's cells make today."""
+"""The stored animations show what the notebooks' cells make today."""
 
 from pathlib import Path
 
+import pytest
 from PIL import Image, ImageSequence
 
 import refresh
@@ -15,9 +16,23 @@ def frames(path: Path) -> list[Image.Image]:
         return [frame.convert("RGB") for frame in ImageSequence.Iterator(gif)]
 
 
-def test_stored_animation_is_what_the_notebook_makes(tmp_path: Path) -> None:
-    refresh.write_figures(tmp_path)
-    stored, new = (frames(folder / "particle_flow.gif") for folder in (FIGURES, tmp_path))
-    assert len(stored) == 31
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the animations, made anew."""
+    folder = tmp_path_factory.mktemp("figures")
+    refresh.write_figures(folder)
+    return folder
+
+
+@pytest.mark.parametrize(("name", "pictures"), [("particle_flow", 31), ("plane_flow", 21)])
+def test_stored_animation_is_what_the_notebook_makes(name: str, pictures: int, made: Path) -> None:
+    stored, new = (frames(folder / f"{name}.gif") for folder in (FIGURES, made))
+    assert len(stored) == pictures
     assert compare(stored, new) is None
     assert compare(stored, new[::-1]) is not None
+
+
+def test_animations_are_small_and_no_others_are_stored() -> None:
+    sizes = {path.stem: path.stat().st_size for path in FIGURES.glob("*.gif")}
+    assert sizes.keys() == refresh.ANIMATIONS.keys()
+    assert max(sizes.values()) <= 400_000

@@ -33,6 +33,7 @@ MAKERS = {
     "penalty": lambda: panels.penalty_panel(NEGATIVES, TARGET, GRID),
     "flow": lambda: panels.flow_panel(ENERGIES, TARGET),
     "diagnostics": panels.diagnostics_panel,
+    "plane": panels.plane_panel,
 }
 
 
@@ -313,7 +314,7 @@ def test_flow_shows_and_says_its_step(model: str) -> None:
         assert p.exp().max() < 1 and W1 == pytest.approx(exact.integrate(gap, x).item(), abs=2e-3)
 
 
-@pytest.mark.parametrize("name", ["histogram", "steps", "flow", "diagnostics"])
+@pytest.mark.parametrize("name", ["histogram", "steps", "flow", "diagnostics", "plane"])
 def test_a_panel_that_draws_particles_has_a_seed(name: str) -> None:
     panel = MAKERS[name]()
     assert panel.controls["seed"].label == "seed"

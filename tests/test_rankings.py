@@ -13,29 +13,7 @@ import torch
 from arviz_stats.base import array_stats
 from torch import Tensor
 
-from course import LESSONS
-from excerpt import excerpt
-
-SEED = 7
-
-
-def lesson(name: str, cells: list[str], seeds: str) -> SimpleNamespace:
-    """Run some cells of a lesson, with what they need, and return the names that they bind.
-
-    Args:
-        name: the lesson's file, without its ending.
-        cells: the ids of the cells.
-        seeds: the id of the cell that binds ``seeds``.
-    """
-    names: dict[str, object] = {}
-    done: set[str] = set()
-    for cell in cells:
-        for source in excerpt(LESSONS[name], cell, {seeds: f"seeds = [{SEED}]"}):
-            if source not in done:
-                exec(source, names)
-                done.add(source)
-    return SimpleNamespace(**names)
-
+from excerpt import SEED, lesson
 
 # --- 4 ------------------------------------------------------------------------------------------
 

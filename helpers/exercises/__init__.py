@@ -9,8 +9,6 @@ numbers.
 """
 
 from helpers.exercises.acceptance import log_acceptance as log_acceptance
-from helpers.exercises.chains import best_step as best_step
-from helpers.exercises.chains import left_weight as left_weight
 from helpers.exercises.chains import length_for as length_for
 from helpers.exercises.chains import r_hat_of_reports as r_hat_of_reports
 from helpers.exercises.flow import new_density as new_density
@@ -28,6 +26,8 @@ from helpers.exercises.langevin import schedule_for_three as schedule_for_three
 from helpers.exercises.langevin import settled_mass as settled_mass
 from helpers.exercises.langevin import stationary_variance as stationary_variance
 from helpers.exercises.law import law_after_step as law_after_step
+from helpers.exercises.moves import best_step as best_step
+from helpers.exercises.moves import left_weight as left_weight
 from helpers.exercises.partition import has_density as has_density
 from helpers.exercises.partition import log_integral as log_integral
 from helpers.exercises.persistent import persistent as persistent

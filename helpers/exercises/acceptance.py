@@ -8,11 +8,11 @@ from torch import Tensor
 
 from helpers.exercises.verdicts import (
     Wrong,
+    agree,
     as_tensor,
     call,
     check,
     expect,
-    no_graph,
 )
 from helpers.langevin import energy_and_gradient
 
@@ -44,60 +44,94 @@ def _ratio(
     return log_acceptance
 
 
-RATIO_MISTAKES = {
-    "The way there and the way back are swapped: q(x | y), the way back, is above the bar (section"
-    " 3.7).": _ratio(forth=-1, back=-1),
-    "The way back uses the slope at x. It starts at y, so its mean is y − s ∇f(y).": (
-        _ratio(slopes=lambda at_x, at_y: (at_x, at_x))
+RATIO_MISTAKES = [
+    (
+        "The way there and the way back are swapped: q(x | y), the way back, is above the bar"
+        " (section 3.7).",
+        _ratio(forth=-1, back=-1),
     ),
-    "The way there uses the slope at y. It starts at x, so its mean is x − s ∇f(x).": (
-        _ratio(slopes=lambda at_x, at_y: (at_y, at_y))
+    (
+        "The way back uses the slope at x. It starts at y, so its mean is y − s ∇f(y).",
+        _ratio(slopes=lambda at_x, at_y: (at_x, at_x)),
     ),
-    "Each way uses the slope of its end. A step drifts by the slope where it starts.": (
-        _ratio(slopes=lambda at_x, at_y: (at_y, at_x))
+    (
+        "The way there uses the slope at y. It starts at x, so its mean is x − s ∇f(x).",
+        _ratio(slopes=lambda at_x, at_y: (at_y, at_y)),
     ),
-    "The drift is half of what it should be. Where a step is x − s/2 ∇f + √s N, s means another"
-    " thing; here the mean is x − s ∇f(x).": _ratio(drift=0.5),
-    "The two proposal terms are missing, or the drift is missing in them, when they cancel. With a"
-    " drift the way back is not as likely as the way there.": _ratio(forth=0, back=0),
-    "The term of the way there, log q(y | x), is missing.": _ratio(forth=0),
-    "The term of the way back, log q(x | y), is missing.": _ratio(back=0),
-    "The proposal terms are added up: the way there is below the bar, so its logarithm is"
-    " subtracted.": _ratio(forth=-1),
-    "The energies have the wrong sign: log p(y) − log p(x) is f(x) − f(y).": _ratio(energies=-1),
-    "The energies are missing: this is the ratio of the proposals alone.": _ratio(energies=0),
-    "The ratio is upside down: p(y) q(x | y) is above the bar (section 3.7).": (
-        _ratio(forth=-1, back=-1, energies=-1)
+    (
+        "Each way uses the slope of its end. A step drifts by the slope where it starts.",
+        _ratio(slopes=lambda at_x, at_y: (at_y, at_x)),
     ),
-    "The drift has the wrong sign in the proposal: its mean is x − s ∇f(x).": _ratio(drift=-1),
-    "The slope is that of the mean energy, too small by the number of particles (section 3.1).": (
-        _ratio(mean_slope=True)
+    (
+        "The drift is half of what it should be. Where a step is x − s/2 ∇f + √s N, s means another"
+        " thing; here the mean is x − s ∇f(x).",
+        _ratio(drift=0.5),
     ),
-    "It looks as if the noise had the variance 2s, as in a Langevin step. Here it is τ², whatever"
-    " s.": _ratio(width=lambda s, tau: 4 * s),
-    "The ½ of the normal density is missing: the squares are divided by 2τ².": (
-        _ratio(width=lambda s, tau: tau**2)
+    (
+        "The two proposal terms are missing, or the drift is missing in them, when they cancel."
+        " With a drift the way back is not as likely as the way there.",
+        _ratio(forth=0, back=0),
     ),
-    "The squares are divided by 4τ². 4s is 2 · 2s, twice the variance; here that is 2τ².": (
-        _ratio(width=lambda s, tau: 4 * tau**2)
+    ("The term of the way there, log q(y | x), is missing.", _ratio(forth=0)),
+    ("The term of the way back, log q(x | y), is missing.", _ratio(back=0)),
+    (
+        "The proposal terms are added up: the way there is below the bar, so its logarithm is"
+        " subtracted.",
+        _ratio(forth=-1),
     ),
-    "The squares are divided by 2τ: τ is the standard deviation, so square it.": (
-        _ratio(width=lambda s, tau: 2 * tau)
+    ("The energies have the wrong sign: log p(y) − log p(x) is f(x) − f(y).", _ratio(energies=-1)),
+    ("The energies are missing: this is the ratio of the proposals alone.", _ratio(energies=0)),
+    (
+        "The ratio is upside down: p(y) q(x | y) is above the bar (section 3.7).",
+        _ratio(forth=-1, back=-1, energies=-1),
     ),
-    "The squares are averaged over the axes. Densities of independent axes multiply, so their"
-    " logarithms add.": _ratio(reduce=lambda squares: squares.mean(-1)),
-    "The squares are summed over all particles: each is accepted or rejected by itself.": (
-        _ratio(reduce=lambda squares: squares.sum())
+    ("The drift has the wrong sign in the proposal: its mean is x − s ∇f(x).", _ratio(drift=-1)),
+    (
+        "The slope is that of the mean energy, too small by the number of particles (section 3.1).",
+        _ratio(mean_slope=True),
     ),
-    "This is the ratio. Its logarithm was asked for: the ratio itself may be too large for a"
-    " float.": _ratio(last=torch.exp),
-    "This is the probability, min(1, ratio). The logarithm of the ratio was asked for.": (
-        _ratio(last=lambda log_ratio: log_ratio.exp().clamp(max=1))
+    (
+        "It looks as if the noise had the variance 2s, as in a Langevin step. Here it is τ²,"
+        " whatever s.",
+        _ratio(width=lambda s, tau: 4 * s),
     ),
-    "This is cut off at 0. It is right as a logarithm of the probability, but the ratio itself was"
-    " asked for.": _ratio(last=lambda log_ratio: log_ratio.clamp(max=0)),
-}
-"""For each mistake in the log of the acceptance ratio a function that makes it."""
+    (
+        "The ½ of the normal density is missing: the squares are divided by 2τ².",
+        _ratio(width=lambda s, tau: tau**2),
+    ),
+    (
+        "The squares are divided by 4τ². 4s is 2 · 2s, twice the variance; here that is 2τ².",
+        _ratio(width=lambda s, tau: 4 * tau**2),
+    ),
+    (
+        "The squares are divided by 2τ: τ is the standard deviation, so square it.",
+        _ratio(width=lambda s, tau: 2 * tau),
+    ),
+    (
+        "The squares are averaged over the axes. Densities of independent axes multiply, so their"
+        " logarithms add.",
+        _ratio(reduce=lambda squares: squares.mean(-1)),
+    ),
+    (
+        "The squares are summed over all particles: each is accepted or rejected by itself.",
+        _ratio(reduce=lambda squares: squares.sum()),
+    ),
+    (
+        "This is the ratio. Its logarithm was asked for: the ratio itself may be too large for a"
+        " float.",
+        _ratio(last=torch.exp),
+    ),
+    (
+        "This is the probability, min(1, ratio). The logarithm of the ratio was asked for.",
+        _ratio(last=lambda log_ratio: log_ratio.exp().clamp(max=1)),
+    ),
+    (
+        "This is cut off at 0. It is right as a logarithm of the probability, but the ratio itself"
+        " was asked for.",
+        _ratio(last=lambda log_ratio: log_ratio.clamp(max=0)),
+    ),
+]
+"""Each mistake in the log of the acceptance ratio, and a function that makes it."""
 
 
 def _valley(x: Tensor) -> Tensor:
@@ -111,36 +145,42 @@ def _quarter(x: Tensor) -> Tensor:
     return torch.where((x > -1).all(-1), (x**2 / 2 + x).sum(-1), math.inf)
 
 
-@check
+@check(mistakes=RATIO_MISTAKES)
 def log_acceptance(answer: object) -> str:
     """Check answer(energy, x, y, s, tau), the log of the acceptance ratio of x → y, (n, d) each.
 
     The proposal is N(x − s ∇f(x), τ²) on each axis: MALA if τ² = 2s, a random walk if s = 0. The
     last places lie where f is +∞: the ratio is 0 there, and its logarithm −∞.
     """
-    right = _ratio()
+    cases = {}
     for name, energy, n, d, s, tau in [
         ("s = 0.3 and τ = 0.7", _valley, 4, 1, 0.3, 0.7),
+        ("s = 0.3 and τ = 1.6", _valley, 4, 1, 0.3, 1.6),
         ("s = 0.2 and τ = 1.1 on three axes", _valley, 7, 3, 0.2, 1.1),
+        ("s = 0.2 and τ = 1.1, one particle", _valley, 1, 2, 0.2, 1.1),
         ("s = 0", _valley, 5, 1, 0.0, 0.5),
-        ("s = 0.5, τ = 1, with places where f = ∞", _quarter, 6, 2, 0.5, 1.0),
+        ("s = 2 and τ = 0.05", _valley, 6, 6, 2.0, 0.05),
     ]:
-        x = torch.linspace(-0.9, 1.6, n * d, dtype=torch.float64).view(n, d)
-        y = x.flip(0) * torch.linspace(0.4, 1.7, n, dtype=torch.float64)[:, None] + 0.15
-        found = no_graph(call(answer, energy, x, y, s, tau))
-        found, expected = as_tensor(found, (n,)), right(energy, x, y, s, tau)
-        possible = expected.isfinite()
-        if not found[possible].isfinite().all():
-            raise Wrong(f"With {name} some logarithms are {found[possible].sum().item()}.")
-        values = {m: mutant(energy, x, y, s, tau) for m, mutant in RATIO_MISTAKES.items()}
-        values = {m: v[possible] for m, v in values.items() if v[possible].isfinite().all()}
-        expect(f"The log ratios with {name}", found[possible], expected[possible], values)
-        if not (found[~possible] == -math.inf).all():
-            raise Wrong(
-                "Where f(y) = ∞ the ratio is 0, so its logarithm is −∞ and the move is never made;"
-                f" found {found[~possible][0]:.3f}."
-            )
+        cases[f"The log ratios with {name}"] = (energy, *_moves(n, d), s, tau)
+    agree(answer, _ratio(), cases, RATIO_MISTAKES)
+    x, y = _moves(6, 2)
+    found, right = (
+        as_tensor(call(f, _quarter, x.clone(), y.clone(), 0.5, 1.0), (6,))
+        for f in (answer, _ratio())
+    )
+    if not (found[right == -math.inf] == -math.inf).all():
+        raise Wrong(
+            "Where f(y) = ∞ the ratio is 0, so its logarithm is −∞ and the move is never made;"
+            f" found {found[right == -math.inf][0]:.3f}."
+        )
+    expect("The log ratios with s = 0.5, τ = 1 and places where f = ∞", found, right, {})
     return (
         "With this rule every such proposal leaves e^(−f) as it is, however badly drift and noise"
         " fit together. They decide how many moves are refused, and how far the others go."
     )
+
+
+def _moves(n: int, d: int) -> tuple[Tensor, Tensor]:
+    """Return places x and y, (n, d) each."""
+    x = torch.linspace(-0.9, 1.6, n * d, dtype=torch.float64).view(n, d)
+    return x, x.flip(0) * torch.linspace(0.4, 1.7, n, dtype=torch.float64)[:, None] + 0.15

@@ -102,10 +102,12 @@ def w1_sorted(answer: object) -> str:
     a = torch.tensor([5.0, 0.1, 1.2], dtype=torch.float64)
     b = torch.tensor([6.5, -0.7, 4.1, 0.6, 2.3, 0.9], dtype=torch.float64)
     cases = {"W₁ of (5, 0.1, 1.2) and (6.5, −0.7, 4.1, 0.6, 2.3, 0.9)": (a, b)}
-    for n, scale, shift in [(150, 1.1, 0.1), (200, -3.0, 2.0)]:
+    for n, scale, shift in [(150, 1.1, 0.1), (200, -3.0, 2.0), (1, 0.5, 2.0), (30, 1e3, -2e3)]:
         a = torch.randn(n, generator=g, dtype=torch.float64).exp()
         b = scale * torch.randn(2 * n, generator=g, dtype=torch.float64) + shift
         cases[f"W₁ of {n} and {2 * n} numbers"] = (a, b)
+    a, b = (1e-3 * torch.randint(-4, 5, (n,), generator=g).double() for n in (40, 80))
+    cases["W₁ of 40 and 80 numbers, many of them equal"] = (a, b)
     agree(answer, wasserstein_distance, cases, _W1)
     return (
         "Two lines, no density, no bins. Beside its floor it is the plainest judge of a sampler"
@@ -115,19 +117,19 @@ def w1_sorted(answer: object) -> str:
 
 @lru_cache
 def _distances(s: float, start: str) -> Tensor:
-    """Return W₁ to N(5, 1) of the laws of X_0, …, X_150, from U(0, 10) or its Gaussian."""
+    """Return W₁ to N(5, 1) of the laws of X_0, …, X_250, from U(0, 10) or its Gaussian."""
     target = densities.gaussian(5.0, 1.0)
     x = exact.grid(-9, 19, 561)
     p0 = exact.uniform_law(0, 10, x)
     if start == "normal":
         p0 = densities.gaussian(5.0, 10 / math.sqrt(12)).log_prob(x)
         p0 = p0 - exact.integrate(p0.exp(), x).log()
-    laws = exact.law(p0, densities.energy_of(target), x, 150, s)
+    laws = exact.law(p0, densities.energy_of(target), x, 250, s)
     return exact.w1_of_laws(laws, target.log_prob(x), x)
 
 
 def _enough(
-    s: float, w: float, start: str = "uniform", steps: int = 150, first: int = 0, shift: int = 0
+    s: float, w: float, start: str = "uniform", steps: int = 250, first: int = 0, shift: int = 0
 ) -> int | None:
     """Return the first k with W₁ of the law of X_k to N(5, 1) at most w; or a mistake."""
     near = (_distances(s, start)[first : steps + 1] <= w).nonzero()
@@ -158,11 +160,19 @@ _ENOUGH = [
     ),
     *(
         (
-            "A run of some tens of steps has not reached w, and more steps would: the bias of the"
+            "None comes from another quantity's bias: it is W₁ that must be compared with w, which"
+            " for N(5, 1/(1 − s/2)) is √(2/π) times the bias of the standard deviation.",
+            lambda s, w, bias=bias: None if bias(s) >= w else _enough(s, w),
+        )
+        for bias in (lambda s: (1 - s / 2) ** -0.5 - 1, lambda s: s / (2 - s), lambda s: s / 4)
+    ),
+    *(
+        (
+            "A run of so many steps has not reached w, and more steps would: the bias of the"
             " step, not the end of a run, says when to return None (section 3.3).",
             lambda s, w, steps=steps: _enough(s, w, steps=steps),
         )
-        for steps in (20, 30, 40, 50, 60)
+        for steps in (20, 30, 40, 50, 60, 80, 100, 120, 150)
     ),
 ]
 
@@ -172,9 +182,11 @@ def steps_enough(answer: object) -> str:
     """Check answer(s, w): the first k at which W₁ of the law of X_k to N(5, 1) is at most w.
 
     Langevin steps of size s from U(0, 10), judged by the exact law; None if no number of steps is
-    enough. At the steps asked for, W₁ is more than 2 % off w, before and after.
+    enough. At the steps asked for, W₁ is more than 0.7 % off w, before and after.
     """
     cases = [(0.3, 2.0), (0.1, 0.05), (0.15, 1.0), (0.4, 0.05), (0.2, 0.04), (0.04, 0.0197)]
+    cases += [(0.4, 0.105), (0.4, 0.097), (1.0, 0.4), (1.0, 0.32), (0.02, 0.0075), (0.7, 50.0)]
+    cases += [(0.15, 0.044)]
     right = [_enough(s, w) for s, w in cases]
     found = [call(answer, s, w) for s, w in cases]
     for (s, w), value in zip(cases, found, strict=True):
@@ -263,9 +275,7 @@ def _judge_energy(energy: Callable, log_p: Tensor, u: Tensor) -> None:
         if kl > NEW_KL >= loss(other):
             raise Wrong(message)
     if not kl <= NEW_KL:
-        why = ", what a Gaussian fit of log x has" * (abs(kl - 182) < 8)
-        why += ", what a Gaussian fit of x has" * (abs(kl - 305) < 8)
-        raise Wrong(f"KL to the density: at most {NEW_KL} millinats expected, found {kl:.1f}{why}.")
+        raise Wrong(f"KL to the density: at most {NEW_KL} millinats expected, found {kl:.1f}.")
     below = torch.tensor([0.0, -1e-3, -0.5, -3.0, -40.0], dtype=torch.float64).unsqueeze(1)
     try:
         outside = as_tensor(call(energy, below), (5,))
@@ -282,12 +292,17 @@ def _judge_draws(draws: Tensor, samples: Tensor, log_p: Tensor, u: Tensor) -> No
     """Raise Wrong unless the draws are new and near the density; log_p is that of u = log x."""
     if not draws.isfinite().all():
         raise Wrong("The energy is right. Among its draws is a nan or inf.")
-    copies = int(torch.isin(draws, samples).sum())
-    if copies > 50:
+    given, at = samples.ravel().sort().values, draws.ravel().contiguous()
+    nearest = torch.searchsorted(given, at).clamp(1, len(given) - 1)
+    gaps = torch.minimum((at - given[nearest - 1]).abs(), (at - given[nearest]).abs())
+    copies, fresh = int((gaps < 1e-6 * at.abs()).sum()), len(at.unique())
+    if copies > 250:  # of new draws about 50 are so near a sample
         raise Wrong(
             f"{copies} of the draws are samples that you were given. Draw new ones from the energy"
             " (section 5.5)."
         )
+    if fresh < 4900:
+        raise Wrong(f"Only {fresh} of the 5 000 draws are different numbers. Draw as many.")
     at = (np.arange(len(draws)) + 0.5) / len(draws)
     ideal = np.exp(np.interp(at, exact.cdf(log_p, u).numpy(), u.numpy()))
 

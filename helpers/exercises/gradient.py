@@ -1,5 +1,7 @@
 """The checks of notebook 2: the gradient."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -11,8 +13,8 @@ from helpers.exercises.verdicts import (
     at_particles,
     call,
     check,
-    drawn,
     expect,
+    from_generator,
     seeded,
 )
 
@@ -77,11 +79,14 @@ _SCORE = [
 def score(answer: object) -> str:
     """Check answer(energy, x), the score −∇ₓf(x), shape (n, 1), of particles x (n, 1)."""
     few, many = (torch.linspace(-2, 3, n, dtype=torch.float64).unsqueeze(1) for n in (6, 800))
+    far = torch.tensor([[-900.0], [700.0], [0.02], [700.0]], dtype=torch.float64)
     bowl, tilted = _CASES
     cases = {
         "The score of f = (x − 3)²/8 at −2, −1, …, 3": (bowl, few),
         "The score of f = (x² − 1)² + x/2 at −2, −1, …, 3": (tilted, few),
         "The same at 800 points from −2 to 3": (tilted, many),
+        "The score of f = (x − 3)²/8 at −900, 700, 0.02, 700": (bowl, far),
+        "The score of f = (x² − 1)² + x/2 at −2 alone": (tilted, few[:1]),
     }
     agree(answer, _score, cases, _SCORE)
     return (
@@ -94,6 +99,66 @@ N = 40_000
 """Draws of the model for one estimate."""
 
 
+def _pair(first: float, second: float) -> Tensor:
+    """Return two numbers, one for each θ."""
+    return torch.tensor([first, second], dtype=torch.float64)
+
+
+_TWO = [
+    (
+        "The sign is turned: this is ∇_θ LL. The loss is its negative, so its gradient is the"
+        " data's mean minus the model's (section 2.3, step 7).",
+        lambda b, data, model: model - data,
+    ),
+    (
+        "The negative phase is missing: this is the mean over the data alone, which would push the"
+        " energy down for ever (section 2.4). Or autograd went back through the draws, and then it"
+        " cancels: they are to be held fixed, detached (section 2.5). Or the draws do not spread.",
+        lambda b, data, model: data,
+    ),
+    (
+        "This is the mean over the model's draws alone; the data's is missing.",
+        lambda b, data, model: model,
+    ),
+    (
+        "This is minus the mean over the model's draws; the data's is missing.",
+        lambda b, data, model: -model,
+    ),
+    (
+        "The two phases are added. Their signs differ: data minus model.",
+        lambda b, data, model: data + model,
+    ),
+    (
+        "The model's draws have another standard deviation than 1/√θ₂. This is what 1/θ₂ gives.",
+        lambda b, data, model: data - _pair(0, b**-2 / 2),
+    ),
+    (
+        "The model's draws have another standard deviation than 1/√θ₂. This is what θ₂ gives.",
+        lambda b, data, model: data - _pair(0, b**2 / 2),
+    ),
+    (
+        "The model's draws have another standard deviation than 1/√θ₂. This is what √θ₂ gives.",
+        lambda b, data, model: data - _pair(0, b / 2),
+    ),
+    (
+        "The model's draws have another standard deviation than 1/√θ₂. This is what 1 gives.",
+        lambda b, data, model: data - _pair(0, 1 / 2),
+    ),
+    (
+        "The ½ is missing from ∂f/∂θ₂ = ½(x − θ₁)².",
+        lambda b, data, model: (data - model) * _pair(1, 2),
+    ),
+    (
+        "In ∂f/∂θ₁ the sign is turned: f falls as θ₁ comes nearer to x, −θ₂ (x − θ₁).",
+        lambda b, data, model: (data - model) * _pair(-1, 1),
+    ),
+    (
+        "In ∂f/∂θ₁ the factor θ₂ is missing: −θ₂ (x − θ₁).",
+        lambda b, data, model: (data - model) / _pair(b, 1),
+    ),
+]
+
+
 @check
 def nll_gradient(answer: object, *, seed: int = 0) -> str:
     """Check answer(theta, data, n, generator), ∇_θ NLL, shape (2,), with n draws of the model.
@@ -102,67 +167,46 @@ def nll_gradient(answer: object, *, seed: int = 0) -> str:
     (θ₂, 1/2θ₂²), and the positive phase is a plain mean: the tolerance is ``Z`` standard errors.
     """
     skewed = 2 * torch.rand(200, 1, generator=seeded(seed), dtype=torch.float64).square() + 0.3
-    generator = seeded(seed + 1)
-    for data, n, m, b in [(skewed[:5], 8, 0.5, 0.4), (skewed, N, 2.0, 1.6), (skewed, N, 0.5, 0.4)]:
-        theta, before = torch.tensor([m, b], dtype=torch.float64), generator.get_state()
-        found = as_tensor(call(answer, theta, data.clone(), n, generator), (2,))
-        if n == N:
-            _judge_phases(found, theta, data, n)
-            drawn(generator, before)
-    _judge_n(answer, 5 * skewed[:5], generator)
+    cases = [(skewed[:5], 8, 0.5, 0.4), (skewed, N, 2.0, 1.6), (-3 * skewed[:70], N, -1.2, 0.6)]
+    cases += [(skewed, N, 0.7, 1.3)]
+
+    def estimate(k: int, generator: torch.Generator) -> Tensor:
+        x, n, *theta = cases[k]
+        return as_tensor(call(answer, _pair(*theta), x.clone(), n, generator), (2,))
+
+    found, right, error, wrong = [], [], [], []
+    for k, (x, n, m, b) in enumerate(cases):
+        found.append(estimate(k, seeded(seed + 10 * k)))
+        data, model = _pair(-b * (x - m).mean(), (x - m).square().mean() / 2), _pair(0, 1 / (2 * b))
+        right.append(data - model)
+        error.append(Z * (_pair(b, 1 / (2 * b**2)) / n).sqrt())
+        wrong.append([mutant(b, data, model) for _, mutant in _TWO])
+    found, right, error = (torch.cat(values[1:]) for values in (found, right, error))
+    wrong = map(torch.cat, zip(*wrong[1:], strict=True))
+    mistakes = dict(zip((message for message, _ in _TWO), wrong, strict=True))
+    what = f"∇_θ NLL, two numbers each at θ = (2, 1.6), (−1.2, 0.6), (0.7, 1.3), with {N} draws"
+    expect(what, found, right, mistakes, error, slack=4)  # draws that are spread otherwise
+    from_generator(partial(estimate, 0), seed + 1)
+    _judge_n(answer, 5 * skewed[:5], seeded(seed + 2))
     return (
         "Data pull the energy down, the model's own draws push it up, and Z was never needed."
         " Every update in notebook 4 is this difference."
     )
 
 
-def _judge_phases(found: Tensor, theta: Tensor, data: Tensor, n: int) -> None:
-    """Raise Wrong unless found is the difference of the phases, within ``Z`` standard errors."""
-    m, b = theta.tolist()
-    positive = torch.stack([-b * (data - m).mean(), ((data - m) ** 2).mean() / 2])
-    negative = torch.tensor([0.0, 1 / (2 * b)], dtype=torch.float64)
-    wide = torch.tensor([0.0, 1.0], dtype=torch.float64)
-    mistakes = {
-        "The sign is turned: this is ∇_θ LL. The loss is its negative, so its gradient is the"
-        " data's mean minus the model's (section 2.3, step 7).": negative - positive,
-        "The negative phase is missing: this is the mean over the data alone, which would push the"
-        " energy down for ever (section 2.4). Or autograd went back through the draws, and then it"
-        " cancels: they are to be held fixed, detached (section 2.5).": positive,
-        "This is the mean over the model's draws alone; the data's is missing.": negative,
-        "This is minus the mean over the model's draws; the data's is missing.": -negative,
-        "The two phases are added. Their signs differ: data minus model.": positive + negative,
-        "It looks as if 1/θ₂ was used as the model's standard deviation. It is the variance;"
-        " the standard deviation is its root.": positive - wide / (2 * b**2),
-        "It looks as if θ₂ was used as the model's standard deviation. θ₂ is one over the"
-        " variance.": positive - wide * b**2 / 2,
-        "It looks as if θ₂ was used as the model's variance. It is one over the variance.": (
-            positive - wide * b / 2
-        ),
-        "The draws have the standard deviation 1, whatever θ₂: it is 1/√θ₂.": positive - wide / 2,
-        "The ½ is missing from ∂f/∂θ₂ = ½(x − θ₁)².": (positive - negative) * (1 + wide),
-        "In ∂f/∂θ₁ the sign is turned: f falls as θ₁ comes nearer to x, −θ₂ (x − θ₁).": (
-            (positive - negative) * (2 * wide - 1)
-        ),
-        "In ∂f/∂θ₁ the factor θ₂ is missing: −θ₂ (x − θ₁).": (
-            (positive - negative) * (wide + (1 - wide) / b)
-        ),
-    }
-    if abs(found[1] / (positive * len(data) - negative * n)[1] - 1) < 0.02:
-        raise Wrong("These are sums over the data and over the draws; each phase is a mean.")
-    error = torch.tensor([b, 1 / (2 * b**2)], dtype=torch.float64).div(n).sqrt()
-    what = f"∇_θ NLL at θ = ({m}, {b}) with {n} draws"
-    expect(what, found, positive - negative, mistakes, Z * error, slack=4)  # other noise
-
-
 def _judge_n(answer: object, data: Tensor, generator: torch.Generator) -> None:
-    """Raise Wrong unless 300 estimates from 9 draws spread as the mean of 9: in θ₁, by θ₂/9."""
-    theta, n = torch.tensor([0.4, 1.2], dtype=torch.float64), 9
-    found = [as_tensor(call(answer, theta, data.clone(), n, generator), (2,)) for _ in range(300)]
-    ratio = torch.stack(found)[:, 0].var().item() / (theta[1].item() / n)
-    if not abs(ratio - 1) <= Z * (2 / 299) ** 0.5:
+    """Raise Wrong unless 1000 estimates from 2 draws spread as those of 2, in both places.
+
+    Draws that balance each other, as z and −z, spread less in θ₁. The squares of two are
+    exponential, whose fourth moment is 9.
+    """
+    theta, n, many = torch.tensor([0.4, 1.2], dtype=torch.float64), 2, 1000
+    found = [as_tensor(call(answer, theta, data.clone(), n, generator), (2,)) for _ in range(many)]
+    ratio = torch.stack(found).var(0) * n / _pair(theta[1], 1 / (2 * theta[1] ** 2))
+    if not (ratio[0] <= 1 + Z * (2 / many) ** 0.5 and ratio[1] >= 1 - Z * (8 / many) ** 0.5):
         raise Wrong(
-            f"With n = {n} the estimates' variance is {ratio:.3f} times what the mean of {n} draws"
-            " has: take n draws, and new ones at each call."
+            f"With n = {n} the estimates' variances are {ratio[0]:.3f} and {ratio[1]:.3f} times"
+            f" what means of {n} draws have: take n draws, normal ones, and new ones at each call."
         )
 
 
@@ -208,7 +252,8 @@ def two_slopes(answer: object) -> str:
 
     Z = 2/θ, so NLL = θm + log(2/θ); and E|X| = 1/θ under p_θ, so the difference is θm − 1.
     """
-    cases = {f"The slopes at θ = {t}, m = {m}": (t, m) for t, m in [(0.7, 2.3), (1.9, 0.37)]}
+    pairs = [(0.7, 2.3), (1.9, 0.37), (250.0, 4e-3), (3e-3, 900.0)]  # at the third, m = 1/θ
+    cases = {f"The slopes at θ = {t}, m = {m}": (t, m) for t, m in pairs}
     agree(answer, lambda t, m: (m - 1 / t, m), cases, _SLOPES)
     return (
         "The difference rises for every θ: it has no minimum, so following it in full would"

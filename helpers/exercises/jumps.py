@@ -12,7 +12,6 @@ from helpers.exercises.verdicts import (
     as_tensor,
     call,
     check,
-    no_graph,
     seeded,
 )
 
@@ -88,6 +87,8 @@ JUMP_MISTAKES = {
     ),
     "The term log g(x) is missing, and g is not normalised, which matters now: the way back has to"
     " propose x.": _moves(lambda f_x, f_y, g_x, g_y: f_x - f_y - g_y, g=_unscaled),
+    "This accepts with r/(1 + r), Barker's rule. That leaves e^(−f) as it is, too, but refuses"
+    " more; asked for is min(1, r), r the ratio (section 3.7).": _moves(chance=torch.sigmoid),
     "Density and logarithm are mixed: the uniform number is compared with the logarithm of the"
     " ratio.": _moves(chance=lambda log_ratio: log_ratio.clamp(0, 1)),
     "Accepted and rejected are exchanged: the refused particles move.": (
@@ -121,6 +122,9 @@ def _humps(x: Tensor) -> Tensor:
     return torch.where(x[:, 0] > -2.5, f, math.inf)
 
 
+_MANY = 8000
+"""Particles at each place."""
+
 _HUMPS = [(-1.2, 0.7), (2.8, 1.1)]
 
 
@@ -135,10 +139,16 @@ def jump_to_data(answer: object, *, seed: int = 0) -> str:
     centres = torch.tensor([-2.0, 0.9, 1.0, 1.2, 4.0], dtype=torch.float64)[:, None]
     _judge_use(answer, centres, seed)
     _judge_uniforms(answer, seeded(seed + 1))
-    edges = [-2.28, -1.72, 0.72, 1.28, 3.72, 4.28]
-    _judge_moves(answer, [-1.9, 0.3], centres, 0.4, edges, seeded(seed + 2), 6000, JUMP_MISTAKES)
     pair = torch.tensor([[3.0], [0.5]], dtype=torch.float64)
-    _judge_moves(answer, [2.0, -1.0], pair, 1.3, [-0.5, 1.0, 3.0], seeded(seed + 3), 3000, {})
+    _judge_moves(
+        answer,
+        [
+            _Jumps([-1.9, 0.3], centres, 0.4, [-2.28, -1.72, 0.72, 1.28, 3.72, 4.28]),
+            _Jumps([2.0, -1.0], pair, 1.3, [-0.5, 1.0, 3.0]),
+            _Jumps([0.6], pair, 1.3, []),  # from here nearly every proposal is accepted
+        ],
+        seeded(seed + 2),
+    )
     return (
         "The data propose where to go, so particles change humps without a climb, and the rule"
         " makes up for what the kernels get wrong. In many dimensions it would refuse nearly all"
@@ -148,7 +158,7 @@ def jump_to_data(answer: object, *, seed: int = 0) -> str:
 
 def _jump(answer: object, energy: Callable, x: Tensor, *rest) -> Tensor:
     """Return the particles after the learner's jump, or say what is wrong with them."""
-    new = as_tensor(no_graph(call(answer, energy, x, *rest)), (len(x), 1))
+    new = as_tensor(call(answer, energy, x, *rest), (len(x), 1))
     if not new.isfinite().all():
         raise Wrong("Some particles come back as nan or inf.")
     return torch.where((new - x).abs() < 1e-6, x, new)  # who stayed, even if in float32
@@ -186,12 +196,21 @@ def _judge_use(answer: object, centres: Tensor, seed: int) -> None:
 
 
 def _judge_uniforms(answer: object, generator: torch.Generator) -> None:
-    """Raise Wrong if all particles share one uniform number.
+    """Raise Wrong if a particle always gets one centre, or all share one uniform number.
 
     p is g left of 0.5 and g/e right of it. So half of the proposals from the left have the ratio
     1/e, and a share of 1/e of these is accepted; with one number for all, none or all of them.
     """
     centres = torch.tensor([[-1.0], [2.0]], dtype=torch.float64)
+
+    def flat(x: Tensor) -> Tensor:  # with it every ratio is 1
+        return -_mixture(_log_kernels(x, centres, 0.2))[:, 0]
+
+    one = torch.full((1, 1), 0.5, dtype=torch.float64)
+    moves = [_jump(answer, flat, one, centres, 0.2, generator).item() - 0.5 for _ in range(40)]
+    moves = [move for move in moves if move]
+    if len(moves) > 15 and (min(moves) > 0 or max(moves) < 0):
+        raise Wrong("A single particle jumps to the same centre forty times. Draw one of them.")
 
     def energy(x: Tensor) -> Tensor:
         return (x[:, 0] > 0.5).double() - _mixture(_log_kernels(x, centres, 0.5))[:, 0]
@@ -208,47 +227,69 @@ def _judge_uniforms(answer: object, generator: torch.Generator) -> None:
         )
 
 
-def _judge_moves(
-    answer: object,
-    places: list[float],
-    centres: Tensor,
-    w: float,
-    edges: list[float],
-    generator: torch.Generator,
-    n: int,
-    mistakes: dict[str, Callable[..., Tensor]],
-) -> None:
-    """Raise Wrong unless the right share of the n particles at each place moves to each cell.
+class _Jumps:
+    """Many particles at each of some places, and which share of them moves to which cell."""
 
-    The shares agree within ``Z`` standard errors; a mistake is named within 4, the nearest one.
-    """
-    edges = torch.tensor(edges, dtype=torch.float64)
-    x = torch.tensor(places, dtype=torch.float64).repeat_interleave(n)[:, None]
-    new = _jump(answer, _humps, x, centres, w, generator)
-    found = [
-        torch.bincount(torch.bucketize(y[y != place], edges), minlength=len(edges) + 1) / n
-        for y, place in zip(new[:, 0].split(n), places, strict=True)
-    ]
+    def __init__(self, places: list[float], centres: Tensor, w: float, edges: list[float]):
+        self.places, self.centres, self.w = places, centres, w
+        self.edges = torch.tensor(edges, dtype=torch.float64)
 
-    def shares(moves: Callable[..., Tensor]) -> Tensor:
-        return torch.cat([moves(_humps, place, centres, w, edges) for place in places])
+    def found(self, answer: object, generator: torch.Generator) -> Tensor:
+        """Return the shares of the particles that the learner's jump has moved."""
+        x = torch.tensor(self.places, dtype=torch.float64).repeat_interleave(_MANY)[:, None]
+        new = _jump(answer, _humps, x, self.centres, self.w, generator)
+        cells = [
+            torch.bincount(torch.bucketize(y[y != place], self.edges), minlength=self.cells)
+            for y, place in zip(new[:, 0].split(_MANY), self.places, strict=True)
+        ]
+        return torch.cat(cells).double() / _MANY
 
-    found, right = torch.cat(found).double(), shares(_moves())
+    def shares(self, moves: Callable[..., Tensor]) -> Tensor:
+        """Return the shares with one of the functions that ``_moves`` makes."""
+        each = [moves(_humps, x, self.centres, self.w, self.edges) for x in self.places]
+        return torch.cat(each)
 
-    def off(expected: Tensor) -> float:
-        """Return by how many standard errors found is off, one particle more."""
-        error = (expected * (1 - expected) / n).sqrt() + 1 / n
-        return ((found - expected).abs() / error).max().item()
+    @property
+    def cells(self) -> int:
+        """How many parts the edges make of the line."""
+        return len(self.edges) + 1
 
-    if off(right) > Z:
-        distances = {message: off(shares(moves)) for message, moves in mistakes.items()}
-        message = min(distances, key=distances.get, default="")
-        if message and distances[message] < 4:
-            raise Wrong(message)
-        k = (found - right).abs().argmax().item()
-        place, cell = divmod(k, len(edges) + 1)
-        ends = [-math.inf, *edges.tolist(), math.inf][cell : cell + 2]
-        raise Wrong(
-            f"With w = {w}, {right[k]:.3f} of the particles at x = {places[place]} should move to"
-            f" the part of the line from {ends[0]} to {ends[1]}; found {found[k]:.3f}."
+    def told(self, number: int, right: float, found: float) -> str:
+        """Return what the share of that number should be, and is."""
+        place, cell = divmod(number, self.cells)
+        ends = [-math.inf, *self.edges.tolist(), math.inf][cell : cell + 2]
+        return (
+            f"With w = {self.w}, {right:.3f} of the particles at x = {self.places[place]} should"
+            f" move to the part of the line from {ends[0]} to {ends[1]}; found {found:.3f}."
         )
+
+
+def _judge_moves(answer: object, jumps: list[_Jumps], generator: torch.Generator) -> None:
+    """Raise Wrong unless the right share of the particles at each place moves to each cell.
+
+    The shares agree within ``Z`` standard errors. A mistake is named if all shares are within 4 of
+    what it gives; if that goes for several, the nearest one.
+    """
+    found = [jump.found(answer, generator) for jump in jumps]
+
+    def off(moves: Callable[..., Tensor]) -> list[float]:
+        """Return by how many standard errors each jump's shares are off, one particle more."""
+        worst = []
+        for jump, shares in zip(jumps, found, strict=True):
+            expected = jump.shares(moves)
+            error = (expected * (1 - expected) / _MANY).sqrt() + 1 / _MANY
+            worst.append(((shares - expected).abs() / error).max().item())
+        return worst
+
+    right = off(_moves())
+    if max(right) > Z:
+        distances = {message: max(off(moves)) for message, moves in JUMP_MISTAKES.items()}
+        message = min(distances, key=distances.get)
+        if distances[message] < 4:
+            raise Wrong(message)
+        jump, shares = next(
+            pair for pair, far in zip(zip(jumps, found, strict=True), right, strict=True) if far > Z
+        )
+        expected = jump.shares(_moves())
+        k = int((shares - expected).abs().argmax())
+        raise Wrong(jump.told(k, expected[k], shares[k]))

@@ -96,7 +96,15 @@ def stationary_variance(
         )
     cases = {
         f"Variance for s = {s:g}, σ = {sd:g}, noise = {b:g}": (s, sd, b)
-        for s, sd, b in [(2.9, 2.3, 0.6), (0.31, 0.8, 1.7), chosen]
+        for s, sd, b in [
+            (2.9, 2.3, 0.6),
+            (0.31, 0.8, 1.7),
+            (0.02, 1.1, 0.05),
+            (900.0, 30.0, 40.0),
+            (3.2, 1.3, 0.7),
+            (3e-5, 0.02, 1e-3),
+            chosen,
+        ]
     }
     agree(answer, _settled_variance, cases, _VARIANCE)
     T, bias = noise**2 / (2 * s), 1 / (1 - s / sigma**2 / 2)

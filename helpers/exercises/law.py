@@ -8,10 +8,8 @@ from torch import Tensor
 
 from helpers import densities, exact
 from helpers.exercises.verdicts import (
-    as_tensor,
-    call,
+    agree,
     check,
-    expect,
 )
 
 
@@ -34,64 +32,90 @@ def _stepped(
     return law_after_step
 
 
-LAW_MISTAKES = {
-    "The integral runs over the place where the step ends; it must run over x, where it begins: the"
-    " law is a row, p Q with Q[i, j] = q(x_j | x_i).": _stepped(backwards=True),
-    "dx is missing: the sum over x becomes an integral when it is multiplied by the spacing.": (
-        _stepped(factor=lambda h, sd: 1.0)
+_LAW = [
+    (
+        "The integral runs over the place where the step ends; it must run over x, where it begins:"
+        " the law is a row, p Q with Q[i, j] = q(x_j | x_i).",
+        _stepped(backwards=True),
     ),
-    "The area is the spacing in place of 1: dx is there twice, or these are the probabilities of"
-    " cells. Densities were asked for.": _stepped(factor=lambda h, sd: h**2),
-    "The sign of the drift is turned: a step goes down the energy, x − s f'(x).": _stepped(
-        drift=-1
+    (
+        "dx is missing: the sum over x becomes an integral when it is multiplied by the spacing.",
+        _stepped(factor=lambda h, sd: 1.0),
     ),
-    "There is no drift: the law only spreads.": _stepped(drift=0.0),
-    "The slope is not multiplied by the step size s.": _stepped(scale=lambda s, tau: 1.0),
-    "It looks as if τ were the variance of the noise. It is its standard deviation.": (
-        _stepped(width=lambda s, tau: math.sqrt(tau))
+    (
+        "The area is the spacing in place of 1: dx is there twice, or these are the probabilities"
+        " of cells. Densities were asked for.",
+        _stepped(factor=lambda h, sd: h**2),
     ),
-    "It looks as if τ² were the standard deviation of the noise. It is the variance.": (
-        _stepped(width=lambda s, tau: tau**2)
+    (
+        "The sign of the drift is turned: a step goes down the energy, x − s f'(x).",
+        _stepped(drift=-1),
     ),
-    "It looks as if the noise were a Langevin step's, √(2s). Here it is τ, whatever s.": (
-        _stepped(width=lambda s, tau: math.sqrt(2 * s))
+    ("There is no drift: the law only spreads.", _stepped(drift=0.0)),
+    (
+        "The slope is not multiplied by the step size s.",
+        _stepped(scale=lambda s, tau: 1.0),
     ),
-    "The noise's density lacks its factor 1/(τ√(2π)): the area comes out as τ√(2π), not 1.": (
-        _stepped(factor=lambda h, sd: h * sd * math.sqrt(2 * math.pi))
+    (
+        "It looks as if τ were the variance of the noise. It is its standard deviation.",
+        _stepped(width=lambda s, tau: math.sqrt(tau)),
     ),
-    "This is the logarithm of the law. The density was asked for.": (
-        _stepped(last=lambda p, h: p.log())
+    (
+        "It looks as if τ² were the standard deviation of the noise. It is the variance.",
+        _stepped(width=lambda s, tau: tau**2),
+    ),
+    (
+        "It looks as if the noise were a Langevin step's, √(2s). Here it is τ, whatever s.",
+        _stepped(width=lambda s, tau: math.sqrt(2 * s)),
+    ),
+    (
+        "The noise's density lacks its factor 1/(τ√(2π)): the area comes out as τ√(2π), not 1.",
+        _stepped(factor=lambda h, sd: h * sd * math.sqrt(2 * math.pi)),
+    ),
+    (
+        "This is the logarithm of the law. The density was asked for.",
+        _stepped(last=lambda p, h: p.log()),
+    ),
+]
+
+
+_HUMPS = densities.mixture([0.3, 0.7], [-3.0, 1.5], [0.5, 0.9])
+_CASES = {
+    "N(2, 0.8²) on f = x²/4": (densities.gaussian(2.0, 0.8), (-8, 10, 241), 0.6, 0.5),
+    "two humps on f = x²/2 − 2 sin x": (_HUMPS, (-9, 7, 321), 0.25, 0.9),
+    "the same humps, a longer step": (_HUMPS, (-9, 9, 301), 0.8, 0.4),
+    "N(−900, 200²) on f = 300x": (
+        densities.gaussian(-900.0, 200.0),
+        (-3500, 1500, 251),
+        2.0,
+        250.0,
+    ),
+    "N(0.002, 0.001²) on f = −x²/2": (
+        densities.gaussian(2e-3, 1e-3),
+        (-0.02, 0.03, 251),
+        0.5,
+        1e-3,
     ),
 }
-"""For each mistake in the law of the next state a function that makes it."""
+"""The density of X, the grid, s and τ."""
 
 
-@check
+@check(mistakes=_LAW)
 def law_after_step(answer: object) -> str:
     """Check answer(p, slope, x, s, tau), the density of X − s f'(X) + τN on the grid x (m,).
 
-    ``p`` is the density of X, ``slope`` f' on the grid. A Gaussian on a parabola stays one, in
-    closed form; for two humps the sum is taken.
+    ``p`` is the density of X, ``slope`` f' on the grid; no law comes near the ends of its grid.
     """
-    even, fine = exact.grid(-8, 10, 241), exact.grid(-9, 7, 321)
-    bell, humps = (
-        density.log_prob(grid).exp()
-        for density, grid in [
-            (densities.gaussian(2.0, 0.8), even),
-            (densities.mixture([0.3, 0.7], [-3.0, 1.5], [0.5, 0.9]), fine),
-        ]
-    )
-    wave = fine - 2 * fine.cos()
-    closed = densities.gaussian(0.7 * 2.0, math.hypot(0.7 * 0.8, 0.5)).log_prob(even).exp()
-    for name, right, *arguments in [
-        ("N(2, 0.8²) on f = x²/4", closed, bell, even / 2, even, 0.6, 0.5),
-        ("two humps on f = x²/2 − 2 sin x", None, humps, wave, fine, 0.25, 0.9),
-    ]:
-        found = as_tensor(call(answer, *arguments), (len(arguments[2]),))
-        values = {message: mutant(*arguments) for message, mutant in LAW_MISTAKES.items()}
-        values = {message: value for message, value in values.items() if value.isfinite().all()}
-        right = _stepped()(*arguments) if right is None else right
-        expect(f"The law after one step, {name}", found, right, values)
+    cases = {}
+    for (name, (density, ends, s, tau)), slope in zip(
+        _CASES.items(),
+        [lambda x: x / 2, *2 * [lambda x: x - 2 * x.cos()], lambda x: 300 + 0 * x, torch.neg],
+        strict=True,
+    ):
+        x = exact.grid(*ends)
+        arguments = density.log_prob(x).exp(), slope(x), x, s, tau
+        cases[f"The law after one step, {name}, s = {s}, τ = {tau}"] = arguments
+    agree(answer, _stepped(), cases, _LAW)
     return (
         "One integral a step, and no randomness: what infinitely many particles would do. In one"
         " dimension that is a product with a matrix; in ten no grid would hold it."

@@ -1,12 +1,13 @@
 """The checks of notebook 4: training."""
 
 import math
+from itertools import product
 
 import torch
 from torch import Tensor, nn
 
-from helpers import densities, exact
-from helpers.exercises.step import all_move, noise_kinds
+from helpers import densities
+from helpers.exercises.step import all_move, judge_draws, judge_noise
 from helpers.exercises.verdicts import (
     TOLERANCE,
     Wrong,
@@ -18,7 +19,7 @@ from helpers.exercises.verdicts import (
     call,
     check,
     drawn,
-    expect,
+    near,
     no_graph,
     positive,
     seeded,
@@ -79,8 +80,9 @@ def penalised_optimum(answer: object, *, alpha: float = 0.2, beta: float = 0.1) 
     """Check answer(p, q, alpha, beta), the energy (m,) that the penalised loss asks for."""
     alpha, beta = positive(alpha=alpha, beta=beta)
     cases = {}
-    for m, a, b in [(7, 0.3, 0.13), (201, 0.04, 1.7), (201, alpha, beta)]:
-        x = exact.grid(-1, 11, m)
+    chosen = (201, alpha, beta)
+    for m, a, b in [(7, 0.3, 0.13), (1, 2.0, 0.5), (201, 0.04, 1.7), (60, 3e-3, 1e-3), chosen]:
+        x = torch.linspace(1, 11, m, dtype=torch.float64)
         p, q = (densities.gaussian(*v).log_prob(x).exp() for v in ((5.0, 1.3), (6.0, 3.0)))
         cases[f"f at {m} points, α = {a:g} and β = {b:g}"] = (p, q, a, b)
     agree(answer, _optimum, cases, _OPTIMUM)
@@ -118,46 +120,78 @@ class _Watched(torch.optim.SGD):
         return super().step(*arguments, **options)
 
 
-def _slopes(theta: Tensor, x: Tensor) -> Tensor:
-    """Return ∇_θ f of the bowl at x (n, 1), shape (2, n)."""
-    u = x[:, 0] - theta[0]
-    return torch.stack([-theta[1] * u, u**2 / 2])
+class _Update:
+    """One update under test: what it was given, and what it made of the weights and the chains."""
+
+    def __init__(self, theta: Tensor, real: Tensor, before: Tensor, after: Tensor, s: float):
+        self.theta, self.real, self.before, self.after, self.s = theta, real, before, after, s
+        self.change = torch.zeros_like(theta)
+
+    def slopes(self, x: Tensor) -> Tensor:
+        """Return ∇_θ f of the bowl at x (n, 1), shape (2, n)."""
+        u = x[:, 0] - self.theta[0]
+        return torch.stack([-self.theta[1] * u, u**2 / 2])
+
+    def noise(self) -> Tensor:
+        """Return what the chains have moved, less the drift of a Langevin step."""
+        return self.after - self.before + self.s * self.theta[1] * (self.before - self.theta[0])
+
+    def gradient(self, late: bool, through: bool, swapped: bool, left: bool, sums: bool) -> Tensor:
+        """Return ∇_θ of the loss with the chains after their step, or before; or with mistakes."""
+        m, b = self.theta
+        fakes = self.before if late else self.after
+        model, z = self.slopes(fakes).mean(1), self.before - m
+        if through:  # z − s b (z − m) + √(2s) N depends on θ, and f on it with slope b (x − m)
+            moved = torch.cat([self.s * b.expand_as(z), -self.s * z], 1).T
+            model = model + (b * (self.after - m)[:, 0] * moved).mean(1)
+        data = self.slopes(self.real).mean(1)
+        if sums:
+            data, model = data * len(self.real), model * len(fakes)
+        sampled = self.slopes(self.before).sum(1) if left else 0
+        return (model - data if swapped else data - model) + sampled
 
 
 @check
 def train_step(answer: object, *, seed: int = 0) -> str:
     """Check answer(model, optimiser, real, chains, s, generator): one update; returns the chains.
 
-    The chains, 400 between 20 and 30, make one Langevin step; the optimiser, plain SGD with a
+    The chains, far from the bowl's middle, make one Langevin step; the optimiser, plain SGD with a
     learning rate of 1e-6, makes one step on mean f(real) − mean f(chains). The chains that come
     back tell the noise, so the gradient is known exactly, whether the fakes are the chains before
     the step or after it. The noise itself is judged within ``Z`` standard errors.
     """
-    lr, generator = 1e-6, seeded(seed + 1)
-    real = densities.draw(densities.gaussian(3.0, 1.0), 200, generator=seeded(seed))
-    for n, s, updates in [(8, 0.05, 1), (400, 0.05, 2), (300, 0.02, 1)]:
-        model, last = _Bowl(), torch.zeros(2, dtype=torch.float64)
-        optimiser = _Watched(model.parameters(), lr=lr)
-        chains = torch.linspace(20, 30, n, dtype=torch.float64).unsqueeze(1)
+    lr, generator, runs, calls, empty = 1e-6, seeded(seed + 1), [], 0, 0
+    for m, n, low, s, updates in [
+        (50, 8, 20, 0.05, 1),
+        (200, 4000, 20, 0.05, 2),
+        (150, 4000, -14, 0.02, 1),
+    ]:
+        real = densities.draw(densities.gaussian(3.0, 1.0), m, generator=seeded(seed + m))
+        model, chains = _Bowl(), torch.linspace(low, low + 10, n, dtype=torch.float64)[:, None]
+        optimiser, run = _Watched(model.parameters(), lr=lr), []
         for _ in range(updates):
             theta, state = model.values(), generator.get_state()
             new = call(answer, model, optimiser, real.clone(), chains.clone(), s, generator)
-            change = (theta - model.values()) / lr
-            after = as_tensor(no_graph(new), (n, 1))
+            run.append(_Update(theta, real, chains, as_tensor(no_graph(new), (n, 1)), s))
+            run[-1].change = (theta - model.values()) / lr
             if n > 8:
-                _judge_chains(chains, after, theta, s)
-                last = _judge_update(change, last, theta, real, (chains, after), s, optimiser)
+                _judge_chains(run[-1])
                 drawn(generator, state)
-            chains = after
+            chains = run[-1].after
+        runs.append(run)
+        calls, empty = calls + optimiser.steps, empty + optimiser.empty
+    _, *runs = runs
+    judge_noise({run[0].s: torch.cat([update.noise() for update in run]) for run in runs})
+    _judge_updates(runs, calls, empty)
     return (
         "Gradient forgotten, chains kept, samples held fixed, data minus model. None of the"
         " four raises an error when it is missing."
     )
 
 
-def _judge_chains(before: Tensor, after: Tensor, theta: Tensor, s: float) -> None:
-    """Raise Wrong unless the chains made one Langevin step on the bowl from where they were."""
-    n, drift = len(before), -s * theta[1] * (before - theta[0])
+def _judge_chains(update: _Update) -> None:
+    """Raise Wrong unless the chains went down the bowl from where they were."""
+    before, after = update.before, update.after
     if torch.equal(before, after):
         raise Wrong(
             "The chains that come back are where they were.",
@@ -168,107 +202,92 @@ def _judge_chains(before: Tensor, after: Tensor, theta: Tensor, s: float) -> Non
     if (spread * after).sum() / spread.square().sum() < 0.5:  # 1 − s b = 0.975 if they went on
         raise Wrong(
             "Where the chains come back has nothing to do with where they were.",
-            "They are restarted. Go on from the chains that you are given (section 4.5, part 1).",
+            "They are restarted, or shuffled. Go on from the chains that you are given (section"
+            " 4.5, part 1).",
         )
-    noise = after - before - drift
-    mistakes = {
-        "The chains climb the energy: the sign of their drift is turned (section 3.1).": (
-            -2 * drift.mean()
-        ),
-        "The chains do not feel the energy: their drift is missing, or too small by their number if"
-        " the mean of the energies is differentiated in place of the sum (section 3.1).": (
-            -drift.mean()
-        ),
-    }
-    what = "Mean of the chains' move, less its drift"
-    expect(what, noise.mean(), 0.0, mistakes, Z * math.sqrt(2 * s / n))
-    if noise.abs().max() < 1e-6:
-        raise Wrong("The chains have no noise: add √(2s) N (section 3.1).")
-    error = Z * noise.var() * math.sqrt(2 / n)
-    expect("Variance of the chains' noise", noise.var(), 2 * s, noise_kinds(s), error)
+    judge_draws(update.noise())
+    slope = update.theta[1] * (before - update.theta[0])
+    share = -((after - before) * slope).sum() / slope.square().sum()
+    error = math.sqrt(2 * update.s) / slope.norm()
+    if abs(share + update.s) < 3 * error:
+        raise Wrong("The chains climb the energy: the sign of their drift is turned (section 3.1).")
+    if abs(share) < 3 * error:
+        raise Wrong(
+            "The chains do not feel the energy: their drift is missing, or too small by their"
+            " number if the mean of the energies is differentiated in place of the sum (section"
+            " 3.1)."
+        )
+    if not abs(share - update.s) < Z * error:
+        raise Wrong(
+            f"The chains' moves are {share:.4f} times −∇ₓf on average; those of one Langevin step"
+            f" are s = {update.s} times that."
+        )
 
 
-def _judge_update(
-    change: Tensor,
-    last: Tensor,
-    theta: Tensor,
-    real: Tensor,
-    chains: tuple[Tensor, Tensor],
-    s: float,
-    optimiser: _Watched,
-) -> Tensor:
-    """Raise Wrong unless the weights went down the right gradient, which is returned.
+_SLIPS = [
+    (
+        "through",
+        "The weights move as if the samples moved with them: they were to be held fixed"
+        " (section 2.5).",
+        "The fakes are not detached where it matters: autograd has gone back through the"
+        " Langevin step. Detach the chains before the loss, and do not ask for create_graph.",
+    ),
+    (
+        "swapped",
+        "After the update the energy is lower at the fakes and higher at the data.",
+        "The phases' signs are swapped. The loss is mean f(real) − mean f(fake) (section 2.3,"
+        " step 7).",
+    ),
+    (
+        "left",
+        "The weights' gradient has a large term that knows nothing of the data.",
+        "The sampler's own backward() has left its gradient in the weights. Call zero_grad"
+        " after it, or use torch.autograd.grad (section 4.1).",
+    ),
+    (
+        "sums",
+        "The weights' gradient is that of sums, not of means.",
+        "Take the mean of f(real) and of f(fake); their numbers differ.",
+    ),
+    (
+        "kept",
+        "The second update goes along another direction than its own loss has: something of"
+        " the first is in it.",
+        "zero_grad is missing. backward adds to .grad, so call optimiser.zero_grad() in every"
+        " update (section 4.3).",
+    ),
+]
+"""What each slip is called here, what it looks like, and where to look."""
 
-    ``last`` is the gradient of the update before; the fakes may be the chains before the Langevin
-    step or after it.
+
+def _judge_updates(runs: list[list[_Update]], calls: int, empty: int) -> None:
+    """Raise Wrong unless all updates went down the right gradient.
+
+    Slips may come together: of those that give all of the changes, the first is told.
     """
-    before, after = chains
-
-    def is_near(value: Tensor) -> bool:
-        return bool(((change - value).abs() <= TOLERANCE * value.abs().max()).all())
-
-    positive = _slopes(theta, real).mean(1)
-    rights = [positive - _slopes(theta, fakes).mean(1) for fakes in (before, after)]
-    for right in rights:
-        if is_near(right):
-            return right
-    if change.abs().max() < 1e-3:
+    found = torch.stack([update.change for run in runs for update in run])
+    if found.abs().max() < 1e-3:
         why = "optimiser.step() is never called."
-        if optimiser.steps:
+        if calls:
+            why = "optimiser.step() is called, with a gradient that is next to nothing."
+        if empty:
             why = (
                 "optimiser.step() is called, and there is no gradient by then: it comes before"
                 " backward(), or zero_grad() stands between the two."
             )
         raise Wrong("The weights do not move.", why)
-    for symptom, hint, values in _slips(rights, last, theta, chains, s):
-        if any(is_near(value) for value in values):
-            raise Wrong(symptom, hint)
-    blame("∇_θ of the loss, for m and b", change, rights[1], [])
-    return rights[1]
 
+    def changes(late: bool = False, kept: bool = False, **slips: bool) -> Tensor:
+        every = [torch.stack([update.gradient(late, **slips) for update in run]) for run in runs]
+        return torch.cat([run.cumsum(0) if kept else run for run in every])
 
-def _slips(
-    rights: list[Tensor], last: Tensor, theta: Tensor, chains: tuple[Tensor, Tensor], s: float
-) -> list[tuple[str, str, list[Tensor]]]:
-    """Return what each mistake looks like, where to look, and the gradients that it gives."""
-    before, after = chains
-    # through the step: z = x − s b (x − m) + √(2s) N depends on θ, and f on z with slope b (z − m)
-    moved = torch.cat([s * theta[1].expand_as(before), -s * (before - theta[0])], 1).T
-    through = rights[1] - (theta[1] * (after - theta[0])[:, 0] * moved).mean(1)
-    sampled = _slopes(theta, before).sum(1)
-    return [
-        (
-            "The second update goes along another direction than its own loss has: something of"
-            " the first is in it.",
-            "zero_grad is missing. backward adds to .grad, so call optimiser.zero_grad() in every"
-            " update (section 4.3).",
-            [right + last for right in rights if last.any()],
-        ),
-        (
-            "The weights move as if the samples moved with them: they were to be held fixed"
-            " (section 2.5).",
-            "The fakes are not detached where it matters: autograd has gone back through the"
-            " Langevin step. Detach the chains before the loss, and do not ask for create_graph.",
-            [through, -through, through + last],
-        ),
-        (
-            "After the update the energy is lower at the fakes and higher at the data.",
-            "The phases' signs are swapped. The loss is mean f(real) − mean f(fake) (section 2.3,"
-            " step 7).",
-            [-right for right in rights],
-        ),
-        (
-            "The weights' gradient has a large term that knows nothing of the data.",
-            "The sampler's own backward() has left its gradient in the weights. Call zero_grad"
-            " after it, or use torch.autograd.grad (section 4.1).",
-            [right + sampled for right in rights] + [sampled - right for right in rights],
-        ),
-        (
-            "The weights' gradient is that of sums, not of means.",
-            "Take the mean of f(real) and of f(fake); their numbers differ.",
-            [
-                200 * right - (len(before) - 200) * _slopes(theta, fakes).mean(1)
-                for right, fakes in zip(rights, chains, strict=True)
-            ],
-        ),
-    ]
+    for late, *made in product([False, True], repeat=1 + len(_SLIPS)):
+        slips = dict(zip([name for name, *_ in _SLIPS], made, strict=True))
+        value = changes(late, **slips)
+        if not (late and slips["through"]) and near(found, value, TOLERANCE * value.abs()):
+            for name, symptom, hint in _SLIPS:
+                if slips[name]:
+                    raise Wrong(symptom, hint)
+            return
+    right = changes(**dict.fromkeys(slips, False))
+    blame("∇_θ of the loss, for m and b, in three updates", found, right, [])

@@ -148,47 +148,44 @@ def agree(
     mistakes: Mistakes,
     tolerance: float | Callable[[Tensor], float] | None = None,
 ) -> None:
-    """Raise Wrong unless answer and right agree on all cases; name the mistakes that fit.
+    """Raise Wrong unless answer and right agree on all cases; name the mistakes that fit them all.
 
-    A mistake fits if it gives what was found in the first case that is not right; if several do,
-    the later cases decide between them, and those that no case tells apart are all named. With a
-    tolerance of its own, by which a value fits too easily, a mistake must fit the later ones, too.
+    A mistake fits if in every case it gives what was found, or raises where the answer does. If
+    several fit, all are named; if none does, the first case that is not right is shown.
 
     Args:
         cases: to the name of each case its arguments, the smallest first.
         tolerance: the absolute error allowed, or a function of the right value.
     """
 
-    def fits(function: Callable, arguments: tuple, found: Tensor) -> bool:
+    def value_of(function: Callable, arguments: tuple) -> Tensor | None:
         try:
-            value = floats(function(*arguments))
-        except (ArithmeticError, ValueError):
-            return False
-        allowed = tolerance(value) if callable(tolerance) else tolerance
-        return near(found, value, allowed)
+            return floats(function(*arguments))
+        except Exception:
+            return None
+
+    def fits(function: Callable, arguments: tuple, found: Tensor | None) -> bool:
+        value = value_of(function, arguments)
+        if value is None or found is None:
+            return value is None and found is None
+        return near(found, value, tolerance(value) if callable(tolerance) else tolerance)
 
     def result(arguments: tuple) -> Tensor:
         given = (a.clone() if isinstance(a, Tensor) else a for a in arguments)
         return as_tensor(call(answer, *given), tuple(floats(right(*arguments)).shape))
 
-    def later(named: list, arguments: tuple) -> list:
-        """Return which of the mistakes still fit; where none does, and errors are small, all."""
+    every, off = [], None
+    for what, arguments in cases.items():
         try:
-            found = result(arguments)
+            every.append((arguments, result(arguments)))
         except Wrong:
-            return named
-        still = [pair for pair in named if fits(pair[1], arguments, found)]
-        return still or (named if tolerance is None or not found.isfinite().all() else [])
-
-    for number, (what, arguments) in enumerate(cases.items()):
-        found = result(arguments)
-        if fits(right, arguments, found):
-            continue
-        named = [pair for pair in mistakes if fits(pair[1], arguments, found)]
-        for other in list(cases.values())[number + 1 :]:
-            if named and (len(named) > 1 or tolerance is not None):
-                named = later(named, other)
-        blame(what, found, floats(right(*arguments)), [message for message, _ in named])
+            if off is None:
+                raise
+            every.append((arguments, None))
+        if off is None and not fits(right, *every[-1]):
+            off = what, every[-1][1], floats(right(*arguments))
+    if off is not None:
+        blame(*off, [text for text, mutant in mistakes if all(fits(mutant, *one) for one in every)])
 
 
 def expect(
@@ -260,6 +257,26 @@ def drawn(generator: torch.Generator, before: Tensor) -> None:
             "Nothing was drawn from the generator that you are given, so the caller's seed does not"
             " decide the numbers: torch.randn(…, generator=generator). (randn_like takes none.)"
         )
+
+
+def from_generator(draw: Callable[[torch.Generator], Tensor], seed: int) -> Tensor:
+    """Return what is drawn; raise Wrong unless a generator decides all of it, from where it is."""
+    first, again, other = seeded(seed), seeded(seed), seeded(seed + 1)
+    before = first.get_state()
+    found = draw(first)
+    drawn(first, before)
+    if not near(draw(again), found, 0.0):
+        raise Wrong(
+            "From the same state of the generator other numbers come: draw all that is random from"
+            " it. (randn_like takes none.)"
+        )
+    draw(other)
+    if torch.equal(other.get_state(), first.get_state()):
+        raise Wrong(
+            "The generator is seeded afresh inside, so every call draws the same numbers. Use it"
+            " as it comes."
+        )
+    return found
 
 
 def no_graph(value: object) -> object:

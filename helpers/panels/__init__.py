@@ -15,4 +15,6 @@ from helpers.panels.flow import flow_frames as flow_frames
 from helpers.panels.flow import flow_panel as flow_panel
 from helpers.panels.histogram import histogram_panel as histogram_panel
 from helpers.panels.penalty import penalty_panel as penalty_panel
+from helpers.panels.plane import plane_frames as plane_frames
+from helpers.panels.plane import plane_panel as plane_panel
 from helpers.panels.steps import step_panel as step_panel
