@@ -118,12 +118,12 @@ def fit_energy(
     and moved by one MALA step and one jump before each update (Tieleman 2008, for chains that
     persist). Jumps are proposed by the Gaussian mixture that the BIC chooses, and a tenth of them
     from far around. That mixture also says how much the network need see: 16 units if it has one
-    component, else 64; and if it has more than three, 16 waves. Beyond one dimension it sees, if
-    the mixture has more than one component, 64 waves alone, through layers twice as wide. Few
-    samples are kept from being overfitted by fewer units, n/60 but at least 3, and by a weight
-    decay of 1 000/n (beyond one dimension 2 000/n and at most 0.3) that stops at 0.1, or is 45/n up
-    to 0.3; with one component it stops at 0.3, or is 25/n. The defaults are the recipe that the
-    course recommends; the others show what a part is good for.
+    component, else 64; and if it has more than three, 16 waves. Few samples are kept from being
+    overfitted by fewer units, n/60 but at least 3, and by a weight decay of 1 000/n that stops at
+    0.1, or is 45/n up to 0.3; with one component it stops at 0.3, or is 25/n. Beyond one dimension
+    the decay is 2 000/n, and more than one component asks for 64 waves and no units, layers twice
+    as wide, and a decay that stops at 2. The defaults are the recipe that the course recommends;
+    the others show what a part is good for.
 
     Args:
         samples: numbers of shape (n,) or (n, d), in any unit.
@@ -174,7 +174,7 @@ def fit_energy(
             record["watch"].append(watch(energy))
 
     loss = contrast(_moving(start, adjust=adjust, proposal=proposal))
-    most, least = (0.3 if plane else 0.1, min(0.3, 45 / n)) if parts > 1 else (0.3, 25 / n)
+    most, least = (2.0 if plane else 0.1, min(0.3, 45 / n)) if parts > 1 else (0.3, 25 / n)
     options = {"lr": 2e-2, "decay": max(min(most, 1000 * (1 + plane) / n), least), "cosine": cosine}
     options |= {"updates": updates, "generator": generator, "watch": write}
     train(energy.standard, data, loss, show_progress=show_progress, **options)

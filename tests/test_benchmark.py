@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import benchmark
+import plane_rows
 from targets import DEVELOPMENT, TEST
 
 RIVALS = {benchmark.TUNED: 10.0, benchmark.BIC: 5.0}
@@ -71,3 +72,20 @@ def test_a_rival_s_draws_are_those_of_its_density(recipe) -> None:
         log_q, target.x, len(draws), generator=torch.Generator().manual_seed(1)
     )
     assert benchmark.exact.w1(draws, log_q, target.x) < floor[-1] and seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("moons", 8.0), ("eight Gaussians", 5.0), ("rings", 4.8), ("Gaussian", 6.0)]
+)
+def test_what_is_wanted_in_the_plane(name, most) -> None:
+    """Where the mixture has 8 millinats and the KDE 10."""
+    kl = pd.Series({"recipe": 1.0, "mixture by BIC": 8.0, "KDE, tuned": 10.0}, name=name)
+    assert plane_rows.demands(kl) == pytest.approx(most)
+
+
+def test_a_stored_row_of_the_plane_is_what_a_fit_gives() -> None:
+    """The Gaussian's first, whose fit is the fastest."""
+    stored = pd.read_csv(plane_rows.FILE).set_index(["density", "seed"])
+    assert list(stored.index) == [(n, s) for n in plane_rows.SHAPES for s in plane_rows.SEEDS]
+    found = pd.Series(plane_rows.row("Gaussian", 0)).drop("s")
+    assert (stored.loc[("Gaussian", 0), found.index] - found).abs().max() < 0.02

@@ -13,6 +13,7 @@ from cases import CORRELATED, correlated, seeded
 from helpers import rivals
 from helpers.densities import draw, gaussian, mixture
 from helpers.rivals import kde_log_density, kde_width, mixture_by_bic, student_fit
+from helpers.shapes import SHAPES
 
 MIXTURE = mixture([0.3, 0.7], [-2.0, 1.5], [0.5, 0.9])
 THREE = mixture([0.5, 0.2, 0.3], [-4.0, 0.0, 3.0], [0.4, 0.3, 0.6])
@@ -179,6 +180,14 @@ def test_the_mixture_is_the_same_every_time_and_touches_nothing() -> None:
     assert torch.equal(one, other) and torch.equal(kept, data)
     assert torch.equal(torch_state, torch.get_rng_state())
     assert (numpy_state == np.random.get_state()[1]).all()  # noqa: NPY002
+
+
+def test_a_patient_search_finds_a_mixture_beyond_a_stop():
+    """Points on three rings: the BIC rises for a while on the way to many components."""
+    x = SHAPES["rings"].draw(10_000, generator=seeded(1))
+    fits = [mixture_by_bic(x, most=14, patience=patience) for patience in (3, 14)]
+    short, long = (len(fit.mixture_distribution.probs) for fit in fits)
+    assert short < long
 
 
 @pytest.mark.parametrize("most", [0, -3, 2.5, True, "many"])

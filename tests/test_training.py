@@ -146,6 +146,28 @@ def test_two_dimensions_have_a_fit():
 
 
 @pytest.mark.parametrize(
+    ("d", "modes", "units", "waves", "width"),
+    [
+        (1, 1, 16, 0, 32),
+        (1, 2, 64, 0, 32),
+        (1, 5, 64, 16, 32),
+        (2, 1, 16, 0, 32),
+        (2, 2, 0, 64, 64),
+    ],
+)
+def test_what_the_network_sees_follows_from_d_and_the_modes(d, modes, units, waves, width):
+    """Narrow modes in a row, of 4 000 samples; without features the network sees z alone."""
+    place = torch.randint(modes, (4000, 1), generator=seeded(1)).double()
+    samples = 10 * place + torch.randn(4000, d, generator=seeded(), dtype=torch.float64)
+    energy, _ = training.fit_energy(samples, updates=1, show_progress=False)
+    part = energy.standard
+    found = part.units.out_features if part.units else 0, part.omega.shape[1]
+    assert (*found, part.net[0].out_features) == (units, waves, width)
+    plain, _ = training.fit_energy(samples, updates=1, features=False, show_progress=False)
+    assert plain.standard.net[0].in_features == d and plain.standard.units is None
+
+
+@pytest.mark.parametrize(
     ("samples", "message"),
     [
         ([], "holds 0 value"),
