@@ -44,7 +44,8 @@ def grid(reach: float, m: int = 101) -> _Grid:
 def log_density(energy: Energy, on: _Grid) -> tuple[Tensor, float]:
     """Return log p = −f − log Z on the grid, and log Z; a GridError if the grid cannot hold p."""
     with torch.no_grad():
-        f = ask(energy, on.points.clone()).double().reshape(len(on.axis), -1)
+        parts = [ask(energy, part.clone()).double() for part in on.points.split(10_000)]
+    f = torch.cat(parts).reshape(len(on.axis), -1)
     log_z = torch.logsumexp(-f.flatten(), 0).item() + math.log(on.cell)
     if not math.isfinite(log_z):
         raise ValueError(f"energy gives log Z = {log_z} on the grid; it must be finite.")
