@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
@@ -168,7 +169,7 @@ def mixture_by_bic(
     fits: list[tuple[float, GaussianMixture]] = []
     for k in range(1, min(most, max(1, len(z) // 10)) + 1):
         fit = GaussianMixture(k, reg_covar=1e-6, max_iter=200, random_state=0)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(1):  # threads would wait for one another
             warnings.simplefilter("ignore", ConvergenceWarning)
             fit.fit(z)
         fits.append((fit.bic(z), fit))
