@@ -54,6 +54,12 @@ def score_by_differences(energy: Answer, x: Tensor) -> np.ndarray:
     return ((energy(x - 1e-5) - energy(x + 1e-5)) / 2e-5).numpy()[:, None]
 
 
+def score_by_backward(energy: Answer, x: Tensor) -> Tensor:
+    x = x.clone().requires_grad_()
+    energy(x).sum().backward()
+    return -x.grad
+
+
 def score_in_place(energy: Answer, x: Tensor) -> Tensor:
     x.requires_grad_()
     return -torch.autograd.grad(energy(x).sum(), x)[0]
@@ -153,6 +159,11 @@ def step_one_by_one(energy, x, s, generator):
         noise = torch.randn(1, 1, generator=generator, dtype=x.dtype)
         rows.append(leaf.detach() - s * gradient + (2 * s) ** 0.5 * noise)
     return torch.cat(rows)
+
+
+def step_by_backward(energy, x, s, generator):
+    noise = torch.randn(x.shape, generator=generator)
+    return x + s * score_by_backward(energy, x) + math.sqrt(2 * s) * noise
 
 
 def step_clipped(energy, x, s, generator):

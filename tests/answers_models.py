@@ -24,7 +24,7 @@ def asked_for_by_parabolas(p, q, alpha, beta):
     return -(p - q) / (2 * (alpha * p + beta * q))
 
 
-def keep(step=None, restart=False, freeze=False, still=False, in_place=False) -> Answer:
+def keep(step=None, restart=False, freeze=False, still=False, in_place=False, late=False) -> Answer:
     """Return persistent chains; with other arguments, some with a mistake."""
 
     def persistent(start, s, generator):
@@ -37,7 +37,7 @@ def keep(step=None, restart=False, freeze=False, still=False, in_place=False) ->
             if in_place:
                 return chains[0].copy_(new)
             chains[0] = old if still else new
-            return chains[0]
+            return old if late else chains[0]
 
         return negatives
 
@@ -230,6 +230,8 @@ def denoising(
     flat=False,
     energies=torch.sum,
     square=True,
+    crossless=False,
+    backward=False,
 ):
     """Return the loss; with other arguments, one with a mistake."""
 
@@ -238,7 +240,13 @@ def denoising(
         epsilon = draw(shape, generator=generator, dtype=real.dtype)
         x = real if clean else real + (inner or tau) * epsilon
         x = x.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(energies(energy(x)), x, create_graph=graph)
+        if backward:
+            energy(x).sum().backward(create_graph=True)
+            gradient = x.grad
+        else:
+            (gradient,) = torch.autograd.grad(energies(energy(x)), x, create_graph=graph)
+        if crossless:
+            return half * reduce((tau * gradient).square() + epsilon.square())
         if twice:
             epsilon = draw(shape, generator=generator, dtype=real.dtype)
         u = (outer or tau) * gradient + sign * epsilon
@@ -261,6 +269,13 @@ def crossed(energy, real, tau, generator):
     x = (real + tau * epsilon).requires_grad_()
     (gradient,) = torch.autograd.grad(energy(x).sum(), x, create_graph=True)
     return (tau * gradient[:, 0] - epsilon).square().mean() / 2
+
+
+def denoising_with_backward(*arguments):
+    """Return the right loss, of which the gradient is taken already."""
+    loss = denoising()(*arguments)
+    loss.backward(retain_graph=True)
+    return loss
 
 
 def denoising_half_detached(*arguments):

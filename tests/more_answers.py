@@ -171,7 +171,7 @@ def jump_global(energy, x, centres, w, generator):
 
 
 def next_law(p: Tensor, slope: Tensor, x: Tensor, s: float, tau: float) -> Tensor:
-    normal = torch.distributions.Normal(x - s * slope, tau)
+    normal = torch.distributions.Normal(x - s * slope, abs(tau))
     return torch.trapezoid(p * normal.log_prob(x[:, None]).exp(), x)
 
 
@@ -181,7 +181,21 @@ def next_law_by_matrix(p: Tensor, slope: Tensor, x: Tensor, s: float, tau: float
 
 def next_law_by_loop(p: Tensor, slope: Tensor, x: Tensor, s: float, tau: float) -> list[float]:
     p, mean, h = p.numpy(), (x - s * slope).numpy(), (x[1] - x[0]).item()
-    return [float(h * (p * norm(mean, tau).pdf(y)).sum()) for y in x.tolist()]
+    return [float(h * (p * norm(mean, abs(tau)).pdf(y)).sum()) for y in x.tolist()]
+
+
+def next_law_of_cells(p: Tensor, slope: Tensor, x: Tensor, s: float, tau: float) -> Tensor:
+    """Average over each cell of arrival, by differences of the distribution function."""
+    h, mean = x[1] - x[0], (x - s * slope)[:, None]
+    low, high = (torch.special.ndtr((x + d - mean) / abs(tau)) for d in (-h / 2, h / 2))
+    return p @ (high - low)
+
+
+def next_law_of_middles(p: Tensor, slope: Tensor, x: Tensor, s: float, tau: float) -> Tensor:
+    """Sum over the middles between the points, with the means of p and of the slope there."""
+    p, slope, at = ((v[1:] + v[:-1]) / 2 for v in (p, slope, x))
+    normal = torch.distributions.Normal((at - s * slope)[:, None], abs(tau))
+    return p @ normal.log_prob(x).exp() * (x[1] - x[0])
 
 
 def next_law_in_place(p: Tensor, slope: Tensor, x: Tensor, s: float, tau: float) -> Tensor:
@@ -194,7 +208,13 @@ MORE_RIGHT: dict[str, list[Answer]] = {
     "has_density": [has_tails, has_tails_each, lambda a, b, c: int(has_tails(a, b, c))],
     "log_acceptance": [ratio_by_normals, ratio_by_autograd, ratio_by_loop, ratio_with_graph],
     "jump_to_data": [jumping(), jump_numpy, jumping(kernels=normal_kernels), jump_float],
-    "law_after_step": [next_law, next_law_by_matrix, next_law_by_loop],
+    "law_after_step": [
+        next_law,
+        next_law_by_matrix,
+        next_law_by_loop,
+        next_law_of_cells,
+        next_law_of_middles,
+    ],
 }
 
 
@@ -226,6 +246,13 @@ MORE_WRONG: list[tuple[str, Answer, str]] = [
     ),
     ("law_after_step", next_law_in_place, "changed in place"),
     ("law_after_step", lambda *a: 2 * next_law(*a), "The law after one step, N(2"),
+    (
+        "law_after_step",
+        lambda p, slope, x, s, t: (
+            torch.distributions.Normal(0.0, t) and next_law(p, slope, x, s, t)
+        ),
+        "raised ValueError",
+    ),
     ("jump_to_data", jumping(compare=lambda u, r: u < 2), "Every proposal is accepted"),
     ("jump_to_data", jumping(ratio=lambda f_x, f_y, g_x, g_y: f_x - f_y), "of g are missing"),
     (

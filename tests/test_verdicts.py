@@ -3,6 +3,8 @@
 import math
 import re
 import threading
+import time
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -64,13 +66,33 @@ def test_a_check_never_hangs(monkeypatch: pytest.MonkeyPatch, check: str) -> Non
     assert "Your function had not come back after 0.2 seconds" in verdict
 
 
+@pytest.mark.parametrize("wait", [threading.Event().wait, time.sleep])
+def test_only_computing_counts_but_waiting_ends(
+    monkeypatch: pytest.MonkeyPatch, wait: Callable[[float], object]
+) -> None:
+    """Another process that takes the processor is like a wait: four limits pass, nine do not."""
+    monkeypatch.setattr(verdicts, "Clock", lambda limit: guards.Clock(0.2))
+
+    for seconds, words in ((0.8, "Right. "), (60, "Not right yet. Your function had not come")):
+        left = [seconds]
+
+        def noise_for(step, T, left=left):
+            if left:
+                wait(left.pop())
+            return math.sqrt(2 * step * T)
+
+        assert said("noise_for", noise_for).startswith(words)
+
+
 def test_without_an_alarm_few_rows_foretell_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a thread, or on Windows."""
     monkeypatch.setattr(guards, "SMALL", 0.01)
     found = []
 
     def slow(energy, x, s, generator):
-        threading.Event().wait(0.02 * len(x))
+        until = time.thread_time() + 0.02 * len(x)
+        while time.thread_time() < until:
+            pass
         return stepping()(energy, x, s, generator)
 
     thread = threading.Thread(target=lambda: found.append(said("langevin_step", slow)))

@@ -38,8 +38,9 @@ _W1 = [
         lambda a, b: (a.repeat(2) - b).abs().mean(),
     ),
     (
-        "The values of a are strung together twice, so they are not in order: each of them must be"
-        " doubled where it stands, repeat_interleave(2).",
+        "The values of a are strung together twice, or b is cut into a lower and an upper half, so"
+        " the order is lost: each value of a must be doubled where it stands,"
+        " repeat_interleave(2).",
         lambda a, b: (a.sort().values.repeat(2) - b.sort().values).abs().mean(),
     ),
     (

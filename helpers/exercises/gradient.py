@@ -1,5 +1,7 @@
 """The checks of notebook 2: the gradient."""
 
+import math
+from contextlib import suppress
 from functools import partial
 
 import torch
@@ -15,6 +17,7 @@ from helpers.exercises.verdicts import (
     check,
     expect,
     from_generator,
+    gradient_left,
     seeded,
 )
 
@@ -89,10 +92,24 @@ def score(answer: object) -> str:
         "The score of f = (x² − 1)² + x/2 at −2 alone": (tilted, few[:1]),
     }
     agree(answer, _score, cases, _SCORE)
+    for before in (None, torch.tensor(3.0, dtype=torch.float64)):
+        _judge_left(answer, few.clone(), before)
     return (
         "The constant log Z has gone with the derivative. That is why a sampler can do without"
         " it; the plain one of notebook 3 needs nothing but this."
     )
+
+
+def _judge_left(answer: object, x: Tensor, before: Tensor | None) -> None:
+    """Raise Wrong if the answer changes the gradient that a parameter of the energy has.
+
+    Who asks for the energies alone, as by differences, need not know what to do with a graph.
+    """
+    centre = torch.tensor(1.2, dtype=torch.float64, requires_grad=True)
+    centre.grad = None if before is None else before.clone()
+    with suppress(Wrong):
+        call(answer, at_particles(lambda x: ((x - centre) ** 2).sum(-1)), x)
+    gradient_left(centre, before)
 
 
 N = 40_000
@@ -167,7 +184,7 @@ def nll_gradient(answer: object, *, seed: int = 0) -> str:
     (θ₂, 1/2θ₂²), and the positive phase is a plain mean: the tolerance is ``Z`` standard errors.
     """
     skewed = 2 * torch.rand(200, 1, generator=seeded(seed), dtype=torch.float64).square() + 0.3
-    cases = [(skewed[:5], 8, 0.5, 0.4), (skewed, N, 2.0, 1.6), (-3 * skewed[:70], N, -1.2, 0.6)]
+    cases = [(skewed[:5], 20, 0.5, 0.4), (skewed, N, 2.0, 1.6), (-3 * skewed[:70], N, -1.2, 0.6)]
     cases += [(skewed, N, 0.7, 1.3)]
 
     def estimate(k: int, generator: torch.Generator) -> Tensor:
@@ -195,18 +212,33 @@ def nll_gradient(answer: object, *, seed: int = 0) -> str:
 
 
 def _judge_n(answer: object, data: Tensor, generator: torch.Generator) -> None:
-    """Raise Wrong unless 1000 estimates from 2 draws spread as those of 2, in both places.
+    """Raise Wrong unless estimates from so few draws spread as theirs do, in both places.
 
-    Draws that balance each other, as z and −z, spread less in θ₁. The squares of two are
-    exponential, whose fourth moment is 9.
+    Draws that balance each other, as z and −z, spread less in θ₁. A mean of n squares has the
+    fourth moment 3 + 12/n, in units of its variance. The logarithm of a single square has the mean
+    −1.270 and the variance π²/2; for two squares' mean they are −0.577 and π²/6.
     """
-    theta, n, many = torch.tensor([0.4, 1.2], dtype=torch.float64), 2, 1000
-    found = [as_tensor(call(answer, theta, data.clone(), n, generator), (2,)) for _ in range(many)]
-    ratio = torch.stack(found).var(0) * n / _pair(theta[1], 1 / (2 * theta[1] ** 2))
-    if not (ratio[0] <= 1 + Z * (2 / many) ** 0.5 and ratio[1] >= 1 - Z * (8 / many) ** 0.5):
+    theta = _pair(0.4, 1.2)
+
+    def estimates(n: int, many: int) -> Tensor:
+        every = (call(answer, theta.clone(), data.clone(), n, generator) for _ in range(many))
+        return torch.stack([as_tensor(value, (2,)) for value in every])
+
+    for n, many in [(20, 600), (2, 1000)]:
+        ratio = estimates(n, many).var(0) * n / _pair(theta[1], 1 / (2 * theta[1] ** 2))
+        low = 1 - Z * ((2 + 12 / n) / many) ** 0.5
+        if not (ratio[0] <= 1 + Z * (2 / many) ** 0.5 and ratio[1] >= low):
+            raise Wrong(
+                f"With n = {n} the estimates' variances are {ratio[0]:.3f} and {ratio[1]:.3f} times"
+                f" what means of {n} draws have: take n draws, normal ones, and new ones at each"
+                " call."
+            )
+    square = (data - theta[0]).square().mean() - 2 * estimates(1, 1000)[:, 1]
+    mean = (theta[1] * square).clamp(min=1e-9).log().mean().item()  # nan if draws come in pairs
+    if mean > -(math.log(2) + 0.5772) + Z * math.pi / 2000**0.5:
         raise Wrong(
-            f"With n = {n} the estimates' variances are {ratio[0]:.3f} and {ratio[1]:.3f} times"
-            f" what means of {n} draws have: take n draws, normal ones, and new ones at each call."
+            f"With n = 1 the mean logarithm of the squares (x − θ₁)²θ₂ is {mean:.3f}; for one draw"
+            " it is -1.270, for the mean of two -0.577. Take n draws, no more."
         )
 
 

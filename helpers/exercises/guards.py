@@ -4,12 +4,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 SMALL = 1.0
 """Seconds for a few rows that foretell, where there is no alarm, that many rows take too long."""
+
+PATIENCE = 8
+"""How many times its limit a check may take on the wall, the processor busy with it or not."""
 
 GIB = 4
 """GiB that a function may take on top of what the process has, where the system can be asked."""
@@ -23,10 +26,20 @@ class TooLong(BaseException):
 
 
 class Clock:
-    """The seconds that a check's calls may take together, and what the last one took."""
+    """The seconds that a check's calls may take together, and what the last one took.
+
+    They are the processor's for this thread, never more than those on the wall: what else the
+    machine does costs nothing. ``PATIENCE`` times as many on the wall end a sleep or a deadlock.
+    """
 
     def __init__(self, limit: float):
         self.limit, self.spent, self.rows, self.seconds = limit, 0.0, 1, 0.0
+        self.waited = 0.0
+
+    def is_over(self, seconds: float = 0.0, waited: float = 0.0) -> bool:
+        """Return whether the limit is passed, with so much on top of what has been spent."""
+        waited += self.waited
+        return self.spent + seconds > self.limit or waited > PATIENCE * self.limit
 
     def has_alarm(self) -> bool:
         """Return whether a call can be stopped: on a system with alarms, in the main thread."""
@@ -42,35 +55,38 @@ class Clock:
     @contextmanager
     def running(self, rows: int) -> Iterator[None]:
         """Time a call on so many rows, and raise TooLong once the limit is reached."""
-        start = time.perf_counter()
+        start, begun = time.thread_time(), time.perf_counter()
+
+        def is_over() -> bool:
+            return self.is_over(time.thread_time() - start, time.perf_counter() - begun)
+
         try:
-            with _alarm(self.limit - self.spent if self.has_alarm() else None), _memory():
-                yield
+            with _alarm(is_over, min(0.5, self.limit)) if self.has_alarm() else nullcontext():
+                with _memory():
+                    yield
         finally:
-            self.rows, self.seconds = rows, time.perf_counter() - start
+            self.rows, self.seconds = rows, time.thread_time() - start
             self.spent += self.seconds
-        if self.spent > self.limit:
+            self.waited += time.perf_counter() - begun
+        if self.is_over():
             raise TooLong
 
 
 @contextmanager
-def _alarm(seconds: float | None) -> Iterator[None]:
-    """Raise TooLong after so many seconds, and again every half: a bare ``except`` may catch it."""
-    if seconds is None:
-        yield
-        return
-    over = False
+def _alarm(is_over: Callable[[], bool], every: float) -> Iterator[None]:
+    """Raise TooLong once it is over, and each time again: a bare ``except`` may catch it."""
+    back = False
 
     def ring(*_) -> None:
-        if not over:
+        if not back and is_over():
             raise TooLong
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.01), 0.5)
+    signal.setitimer(signal.ITIMER_REAL, every, every)
     try:
         yield
     finally:
-        over = True
+        back = True
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 

@@ -174,6 +174,16 @@ _KL = [
         " calls impossible what happens: there KL is infinite.",
         lambda p, q, x: torch.trapezoid((p * (p / q).log()).nan_to_num(), x),
     ),
+    (
+        "It is infinite only where q is 0 and p is not. Where both are 0, nothing happens that the"
+        " model calls impossible: the integrand is 0.",
+        lambda p, q, x: _kl(p, q, x) if (q > 0).all() else torch.tensor(math.inf),
+    ),
+    (
+        "Where p and q are both 0 you take 0/0, which is no number. There the integrand is 0, as"
+        " torch.where(p > 0, …, 0) has it.",
+        lambda p, q, x: _kl(p, q, x) if ((p > 0) | (q > 0)).all() else torch.tensor(math.nan),
+    ),
 ]
 
 
@@ -200,6 +210,8 @@ def kl_by_quadrature(answer: object) -> str:
     cases["KL of a histogram with empty bins"] = (bars, model, x)
     cases["KL from a model that is 0 where p is not"] = (bars, half, x)
     cases["KL from a model that is 0 at a single point where p is not"] = (bars, one, x)
+    empty = ((x > -0.6) & (x < 0.7)) | (x < -4) | (x > 6)
+    cases["KL of two densities that are both 0 in places"] = (bars, model * ~empty, x)
     agree(answer, _kl, cases, _KL, lambda value: 1e-3 + 1e-3 * abs(value.item()))
     return (
         "Both directions are legitimate, and different: this one punishes a model for being small"
@@ -221,7 +233,8 @@ _DRAWS = [
         lambda w, sigma: _draws(w, sigma) / 2,
     ),
     (
-        "These are the draws of both sets together; those of each were asked for.",
+        "This is twice too many: the draws of both sets together, where those of each were asked"
+        " for, or the floors of two are added. They add up in squares, to √2 times one.",
         lambda w, sigma: 2 * _draws(w, sigma),
     ),
     (

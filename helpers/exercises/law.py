@@ -16,7 +16,7 @@ from helpers.exercises.verdicts import (
 def _stepped(
     drift=1.0,
     scale=lambda s, tau: s,
-    width=lambda s, tau: tau,
+    width=lambda s, tau: abs(tau),
     backwards=False,
     factor=lambda h, sd: h,
     last=lambda p, h: p,
@@ -58,7 +58,7 @@ _LAW = [
     ),
     (
         "It looks as if τ were the variance of the noise. It is its standard deviation.",
-        _stepped(width=lambda s, tau: math.sqrt(tau)),
+        _stepped(width=lambda s, tau: math.sqrt(abs(tau))),
     ),
     (
         "It looks as if τ² were the standard deviation of the noise. It is the variance.",
@@ -77,6 +77,32 @@ _LAW = [
         _stepped(last=lambda p, h: p.log()),
     ),
 ]
+_NEGATIVE = (
+    "For τ > 0 it is right. τ may be negative: the noise τN then has the standard deviation |τ|."
+)
+
+
+def _if_negative(function: Callable[..., Tensor], spoil: Callable[[Tensor], Tensor]) -> Callable:
+    """Return the function, spoiled where τ < 0."""
+
+    def spoiled(p, slope, x, s, tau):
+        law = function(p, slope, x, s, tau)
+        return law if tau > 0 else spoil(law)
+
+    return spoiled
+
+
+def _refuse(law: Tensor) -> Tensor:
+    raise ValueError
+
+
+_LAW += [
+    (message, _if_negative(mutant, spoil))
+    for message, mutant in [*_LAW, (_NEGATIVE, _stepped())]
+    for spoil in (torch.neg, lambda law: law * math.nan, _refuse)
+    if message != _NEGATIVE or spoil is not _refuse  # the error speaks for itself
+]
+"""Each mistake also where τ is taken for positive: with −τ√(2π) in the density, nan or an error."""
 
 
 _HUMPS = densities.mixture([0.3, 0.7], [-3.0, 1.5], [0.5, 0.9])
@@ -115,7 +141,9 @@ def law_after_step(answer: object) -> str:
         x = exact.grid(*ends)
         arguments = density.log_prob(x).exp(), slope(x), x, s, tau
         cases[f"The law after one step, {name}, s = {s}, τ = {tau}"] = arguments
-    agree(answer, _stepped(), cases, _LAW)
+    p, slope, x, s, tau = arguments
+    cases[f"The law after one step, {name}, s = {s}, τ = {-tau}"] = p, slope, x, s, -tau
+    agree(answer, _stepped(), cases, _LAW, lambda law: 1e-3 * law.abs().max())
     return (
         "One integral a step, and no randomness: what infinitely many particles would do. In one"
         " dimension that is a product with a matrix; in ten no grid would hold it."

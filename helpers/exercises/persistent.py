@@ -15,6 +15,7 @@ from helpers.exercises.verdicts import (
     call,
     check,
     drawn,
+    gradient_left,
     named,
     no_graph,
     seeded,
@@ -44,17 +45,26 @@ class _Set:
             what = named(self.negatives)
             raise Wrong(f"Return a function negatives(energy); what came back is {what}.")
         self.returned: list[tuple[object, Tensor]] = []
+        self.middles: list[Tensor] = []
 
     def step(self, centre: float) -> Tensor:
         """Let the chains make a step on the energy (x − centre)²/2, and return where they are."""
-        energy = at_particles(lambda x: ((x - centre) ** 2).sum(-1) / 2)
+        middle = torch.tensor(centre, dtype=torch.float64, requires_grad=True)
+        self.middles.append(middle)
+        energy = at_particles(lambda x: ((x - middle) ** 2).sum(-1) / 2)
         before = self.generator.get_state()
         value = no_graph(call(self.negatives, energy))
         untouched(self.given, self.start)
         if len(self.start) != _FEW and getattr(value, "shape", ()) == (_FEW, 1):
             raise Wrong(_SHARED)
         new = as_tensor(value, tuple(self.start.shape))
-        all_move(self.returned[-1][1] if self.returned else self.start, new)
+        old = self.returned[-1][1] if self.returned else self.start
+        if new.equal(old):
+            raise Wrong(
+                "No particle moves: what comes back is where they were before this call's move, or"
+                " nothing moves."
+            )
+        all_move(old, new)
         self.returned.append((value, new))
         if len(self.returned) > 1:
             drawn(self.generator, before)
@@ -145,6 +155,8 @@ def persistent(answer: object, *, seed: int = 0) -> str:
                 judge_draws(one.noise())
     _judge_means(sets)
     judge_noise({one.s: one.noise() for one in sets})
+    for middle in (middle for one in sets for middle in one.middles):
+        gradient_left(middle, None)
     for value, then in (pair for one in sets for pair in one.returned):
         if not torch.equal(as_tensor(value, tuple(then.shape)), then):
             raise Wrong(

@@ -18,6 +18,7 @@ from helpers.exercises.verdicts import (
     check,
     expect,
     from_generator,
+    gradient_left,
     near,
     seeded,
 )
@@ -166,6 +167,10 @@ _LOSS = [
         lambda up, e, tau: (up - e).square().mean(),
     ),
     (
+        "The cross term is lost: (a − b)² is a² − 2ab + b².",
+        lambda up, e, tau: (up.square() + e.square()).mean() / 2,
+    ),
+    (
         "ε is missing from the square: this is only τ∇ₓf at the noisy points.",
         lambda up, e, tau: up.square().mean() / 2,
     ),
@@ -218,11 +223,14 @@ def denoising_loss(answer: object, *, seed: int = 0) -> str:
     """
     rows = 2 - torch.rand(4000, 1, generator=seeded(seed), dtype=torch.float64).log()
     cases = [(8, 0.6, 0.7), (4000, 0.0, 0.8), (4000, 0.9, 0.6), (4000, -0.3, 1.9)]
-    every = []
+    every, parameters = [], []
 
     def loss(k: int, generator: torch.Generator) -> Tensor:
         (n, theta, tau), asked = cases[k], []
         parameter = torch.tensor(theta, dtype=torch.float64, requires_grad=True)
+        before = torch.tensor(3.0, dtype=torch.float64) if k % 2 else None
+        parameter.grad = before if before is None else before.clone()
+        parameters.append((parameter, before))
 
         def energy(x: Tensor) -> Tensor:
             asked.append(torch.as_tensor(x).detach().reshape(-1, 1))
@@ -239,6 +247,8 @@ def denoising_loss(answer: object, *, seed: int = 0) -> str:
     for k in range(len(cases)):
         loss(k, seeded(seed + 10 * k + 1))
     _judge_losses(every)
+    for pair in parameters:
+        gradient_left(*pair)
     from_generator(partial(loss, 0), seed + 2)
     return (
         "No negatives, no chains, no Z. What it fits is the law of the *noisy* data: choose τ small"

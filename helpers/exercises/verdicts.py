@@ -23,7 +23,7 @@ The least normal one, the variance of 400 normal numbers, is farther off with a 
 """
 
 LIMIT = 45.0
-"""Seconds that all calls of a check may take together: ten times what a loop over rows takes."""
+"""Seconds of computing that all calls of a check may take together: ten loops over rows."""
 
 Mistakes = Iterable[tuple[str, Callable[..., object]]]
 """What to say, and a function that makes this mistake; check and test use both."""
@@ -247,6 +247,18 @@ def untouched(x: Tensor, before: Tensor, needed: bool = False) -> None:
         raise Wrong(
             "The caller's tensor is changed: it now requires a gradient. Switch that on for a"
             " copy, x.detach().clone().requires_grad_() (section 3.1)."
+        )
+
+
+def gradient_left(parameter: Tensor, before: Tensor | None) -> None:
+    """Raise Wrong unless the gradient that is stored in an energy's parameter is that before."""
+    after = parameter.grad
+    if (before is None) != (after is None) or (before is not None and not after.equal(before)):
+        raise Wrong(
+            "What comes back is right, but the .grad of the energy's parameters is no longer what"
+            " it was: backward() adds to that of all that it reaches, and the next update goes"
+            " along. Take the gradient in x by torch.autograd.grad, and leave that in the"
+            " parameters to the caller."
         )
 
 
