@@ -1,6 +1,7 @@
 """Answers to the exercises of notebooks 4 to 6, as in answers.py."""
 
 import math
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -241,7 +242,8 @@ def denoising(
         x = real if clean else real + (inner or tau) * epsilon
         x = x.detach().requires_grad_()
         if backward:
-            energy(x).sum().backward(create_graph=True)
+            with warnings.catch_warnings(action="ignore"):  # torch's, of a cycle in memory
+                energy(x).sum().backward(create_graph=True)
             gradient = x.grad
         else:
             (gradient,) = torch.autograd.grad(energies(energy(x)), x, create_graph=graph)

@@ -94,7 +94,7 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("nll_gradient", lambda t, *a: phases()(t, *a) / torch.stack([t[1], t[1] ** 0]), "factor θ₂"),
     ("nll_gradient", lambda t, x, n, g: phases()(t, x, 10 * n, g), "With n = 20 the"),
     ("nll_gradient", lambda t, x, n, g: phases()(t, resampled(x, n, g), n, g), "With n = 20 the"),
-    ("nll_gradient", lambda t, x, n, g: phases()(t, x, 2 * n, g), "With n = 1 the mean"),
+    ("nll_gradient", lambda t, x, n, g: phases()(t, x, 2 * n, g), "With n = 20 the"),
     ("nll_gradient", lambda t, x, n, g: phases()(t, x, n + 1, g), "With n = 1 the mean"),
     ("nll_gradient", lambda t, x, n, g: phases()(t, x, max(n, 5), g), "With n = 2 the"),
     ("nll_gradient", lambda t, x, n, g: phases()(t, x, min(n, n // 10 + 2), g), "With n = 20 the"),

@@ -82,7 +82,7 @@ RIGHT: dict[str, list[Answer]] = {
         kl_of,
         kl_numpy,
         lambda *a: kl_with_warnings(*(value.numpy() for value in a)),
-        lambda p, q, x: (rel_entr(p, q).sum() * (x[1] - x[0])).item(),
+        lambda p, q, x: (rel_entr(p.numpy(), q.numpy()).sum() * (x[1] - x[0])).item(),
     ],
     "draws_needed": [
         lambda w, sigma: 2 * 5000 * (0.018 * sigma / w) ** 2,
