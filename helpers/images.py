@@ -45,17 +45,18 @@ def dequantised(levels: Tensor, *, generator: torch.Generator) -> Tensor:
 
 
 class Whitening:
-    """z = L⁻¹(x − m) with m the mean of some images and LLᵀ their covariance, after Ledoit & Wolf.
+    """z = L⁻¹(x − m), m the mean of some images and C = LLᵀ their covariance.
 
-    So |z|²/2 is the energy of the Gaussian fit. ``log_det`` is log |det L|: what a NLL in z needs
-    to be one in x.
+    So |z|²/2 is the energy of the Gaussian fit. The correlations are shrunk, after Ledoit & Wolf
+    (2004). ``log_det`` is log |det L|: what a NLL in z needs to be one in x.
     """
 
     def __init__(self, images: Tensor):
         """Fit it to images (n, d); none of the pixels may be constant."""
         images = as_samples(images, "images")
-        self.m = images.mean(0)
-        self.C = torch.from_numpy(LedoitWolf().fit(images.numpy()).covariance_)
+        self.m, sd = images.mean(0), images.std(0)
+        shrunk = LedoitWolf(assume_centered=True).fit(((images - self.m) / sd).numpy())
+        self.C = sd[:, None] * torch.from_numpy(shrunk.covariance_) * sd
         self.L = torch.linalg.cholesky(self.C)
         self.log_det = self.L.diagonal().log().sum().item()
 

@@ -39,16 +39,17 @@ def test_dequantised_images_keep_their_levels(levels: Tensor, points: Tensor) ->
 
 
 def test_whitened_images_have_the_covariance_of_the_fit(points: Tensor) -> None:
-    """After Ledoit and Wolf: shrunk towards a multiple of I, by the share that one entry shows."""
+    """After Ledoit and Wolf: correlations shrunk towards I, by the share that one entry shows."""
     white = images.Whitening(points)
     z = white.z(points)
     assert torch.allclose(white.x(z), points, atol=1e-12)
     assert z.mean(0).abs().max() < 1e-10
-    S = points.T.cov(correction=0)
-    average = S.diagonal().mean() * torch.eye(64, dtype=torch.float64)
-    share = 1 - (white.C[0, 1] / S[0, 1])
+    S, sd = points.T.cov(correction=0), points.std(0)
+    R = S / sd / sd[:, None]
+    average = R.diagonal().mean() * torch.eye(64, dtype=torch.float64)
+    share = 1 - white.C[2, 3] / S[2, 3]
     assert 0 < share < 0.1
-    assert torch.allclose(white.C, (1 - share) * S + share * average, atol=1e-12)
+    assert torch.allclose(white.C / sd / sd[:, None], (1 - share) * R + share * average, atol=1e-12)
     expected = white.L.inverse() @ S @ white.L.inverse().T
     assert torch.allclose(z.T.cov(correction=0), expected, atol=1e-9)
 
