@@ -35,6 +35,7 @@ from answers_chains import (
     weight,
     window,
 )
+from answers_images import IMAGES_WRONG
 from answers_models import (
     HUMPS,
     asked_for,
@@ -312,3 +313,4 @@ WRONG: list[tuple[str, Answer, str]] = [
 ]
 
 WRONG += MORE_WRONG
+WRONG += IMAGES_WRONG

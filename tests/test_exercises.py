@@ -44,6 +44,7 @@ from answers_chains import (
     weight,
     weight_by_groups,
 )
+from answers_images import IMAGES_RIGHT
 from answers_models import (
     Persistent,
     asked_for,
@@ -137,7 +138,7 @@ RIGHT: dict[str, list[Answer]] = {
     "best_step": [stepping_by(), step_by_refining],
     "left_weight": [weight(), weight_by_groups],
 }
-RIGHT |= MORE_RIGHT
+RIGHT |= MORE_RIGHT | IMAGES_RIGHT
 
 SEEDED = ["nll_gradient", "langevin_step", "train_step", "persistent", "new_density"]
 SEEDED += ["denoising_loss", "jump_to_data", "length_for", "left_weight"]

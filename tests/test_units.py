@@ -22,12 +22,12 @@ def some(H: int, d: int, seed: int = 0, spread: float = 0.8, v: float = 0.7) -> 
 
 def modes(energy: exact.Units) -> tuple[Tensor, Tensor]:
     """Return log masses and means of all 2^H Gaussians, one after the other."""
-    H, d = energy.W.shape
+    H, d = energy.w.shape
     v, logs, means = energy.v, [], []
     for state in product([0.0, 1.0], repeat=H):
         h = torch.tensor(state, dtype=torch.float64)
-        push = h @ energy.W
-        logs.append(h @ energy.c + v * push @ push / 2 + d / 2 * (2 * math.pi * v).log())
+        push = h @ energy.w
+        logs.append(h @ energy.b + v * push @ push / 2 + d / 2 * (2 * math.pi * v).log())
         means.append(v * push)
     return torch.stack(logs), torch.stack(means)
 
@@ -97,24 +97,24 @@ def test_gradient_of_the_nll_is_that_of_the_naive_sum() -> None:
 def test_twenty_units_are_quick_and_one_dimension_more_changes_nothing() -> None:
     """A dimension in which no unit looks is a normal one of its own."""
     energy = some(20, 64, spread=0.2)
-    wide = torch.cat([energy.W.detach(), torch.zeros(20, 1, dtype=torch.float64)], 1)
-    other = exact.Units(wide, energy.c.detach(), 0.7)
+    wide = torch.cat([energy.w.detach(), torch.zeros(20, 1, dtype=torch.float64)], 1)
+    other = exact.Units(wide, energy.b.detach(), 0.7)
     more = other.log_partition() - energy.log_partition()
     assert more.item() == pytest.approx(math.log(2 * math.pi * 0.7) / 2, abs=1e-9)
 
 
 @pytest.mark.parametrize(
-    ("W", "c", "v", "words"),
+    ("w", "b", "v", "words"),
     [
         (torch.zeros(40, 3), torch.zeros(40), 1.0, "H, is 40; it must be a whole number from 1 to"),
-        (torch.zeros(3, 3), torch.zeros(2), 1.0, "c has shape (2,); it must be (3,)"),
+        (torch.zeros(3, 3), torch.zeros(2), 1.0, "b has shape (2,); it must be (3,)"),
         (torch.zeros(3), torch.zeros(3), -1.0, "v is -1.0; it must be"),
-        (torch.full((2, 3), math.nan), torch.zeros(2), 1.0, "W holds 2 row(s) with NaN"),
+        (torch.full((2, 3), math.nan), torch.zeros(2), 1.0, "w holds 2 row(s) with NaN"),
     ],
 )
-def test_bad_parameters_are_named_in_a_sentence(W, c, v, words: str) -> None:
+def test_bad_parameters_are_named_in_a_sentence(w, b, v, words: str) -> None:
     with pytest.raises(ValueError) as error:
-        exact.Units(W, c, v)
+        exact.Units(w, b, v)
     assert words in str(error.value) and str(error.value).count(". ") == 0
 
 

@@ -1,6 +1,6 @@
 """log Z of any energy by annealed importance sampling, from below and from above.
 
-From N(0, I) to e^{−f}/Z in steps (Neal 2001): the energies (1 − t)|x|²/2 + t f(x), t from 0 to 1,
+From N(0, I) to e^{−f}/Z in steps (Neal 2001): the energies (1 − β)|x|²/2 + β f(x), β from 0 to 1,
 one MALA step at each. The particles' weights have the mean Z, exactly, whatever the chains do.
 """
 
@@ -38,17 +38,18 @@ def ais(
     """Estimate log Z of e^{−f} in the whitened units in which the path begins at N(0, I).
 
     Forward, the particles start at draws of N(0, I) and the mean weight is unbiased for Z; so its
-    logarithm lies below log Z on average, and P(log Ẑ > log Z + a) ≤ e^{−a}. In reverse they start
-    at draws of e^{−f}/Z, and the mean of 1/weight is unbiased for 1/Z: a bound from above, but only
-    if those draws are exact (Grosse, Ghahramani & Adams 2015). States are rounded to 24 bits.
+    logarithm is below log Z on average, and above log Z + r with a probability of at most e^{−r}.
+    In reverse they start at draws of e^{−f}/Z, and the mean of 1/weight is unbiased for 1/Z: a
+    bound from above, but only if those draws are exact (Grosse, Ghahramani & Adams 2015). States
+    are rounded to 24 bits.
 
     Args:
         energy: f, from particles (n, d) to (n,).
         x: where it starts, shape (n, d): draws of N(0, I), or in reverse of e^{−f}/Z.
-        temperatures: how many values t takes from 0 to 1, at least 2.
+        temperatures: how many values β takes from 0 to 1, at least 2.
         step_size: of the MALA steps.
         generator: the source of randomness.
-        reverse: go from t = 1 to 0.
+        reverse: go from β = 1 to 0.
 
     Raises:
         TypeError, ValueError: for an argument that is not as above.
@@ -63,8 +64,8 @@ def ais(
             higher = x.square().sum(-1) / 2 - energy(x)  # what f lies below the first energy
         logs += higher * abs(now - before) / last
 
-        def path(z: Tensor, t: float = now / last) -> Tensor:
-            return (1 - t) * z.square().sum(-1) / 2 + t * energy(z)
+        def path(z: Tensor, beta: float = now / last) -> Tensor:
+            return (1 - beta) * z.square().sum(-1) / 2 + beta * energy(z)
 
         x, _, _, moved = mala_step(path, x, *energy_and_gradient(path, x), s, generator)
         x, accepted = x.float().double(), accepted + moved.double().mean().item()
