@@ -5,6 +5,7 @@ python tests/benchmark.py --development   on the development set, with other see
 python tests/benchmark.py --few           with 30 to 1 000 samples
 python tests/benchmark.py --peers         against TorchEBM, and how the sampler's cost grows
 python tests/benchmark.py --rounding      the recipe with its weights rounded and not, ten seeds
+python tests/benchmark.py --images        the digits of notebook 9, three splits (eight minutes)
 """
 
 import argparse
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+import images_rows
 import peers
 from course import print_anywhere
 from helpers import densities, exact, training
@@ -272,6 +274,7 @@ def arguments() -> tuple[argparse.Namespace, dict[str, Target]]:
     what.add_argument("--development", action="store_true", help="on the development set")
     what.add_argument("--few", action="store_true", help="with few samples (a few minutes)")
     what.add_argument("--peers", action="store_true", help="with TorchEBM (about six minutes)")
+    what.add_argument("--images", action="store_true", help="the digits; writes figures/images.csv")
     what.add_argument("--rounding", action="store_true", help="what rounding the weights costs")
     parser.add_argument("--targets", nargs="+", metavar="NAME", help="on these alone")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
@@ -295,6 +298,10 @@ def main() -> None:
     options, targets = arguments()
     if options.peers:
         save(peers.main(), options.json)
+    elif options.images:
+        table = images_rows.main()
+        show(table.fillna(""), "{:.3f}")
+        save(table.to_dict("records"), options.json)
     elif options.rounding:
         rows = list(rounding(targets))
         show(rows, "{:.2f}")

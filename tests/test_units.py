@@ -169,7 +169,7 @@ def test_of_the_start_itself_every_weight_is_its_z() -> None:
     ("T", "s", "words"),
     [
         (1, 0.1, "temperatures is 1; it must be a whole number, 2 or more."),
-        (10, 0.0, "step_size is 0.0; it must be a finite number, above 0."),
+        (10, 0.0, "step_size at step 0 is 0.0; it must be a finite number, above 0."),
     ],
 )
 def test_one_temperature_is_refused(T: int, s: float, words: str) -> None:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from helpers.chains import check_particles
-from helpers.checks import generator_for, number, whole
+from helpers.chains import StepSize, check_particles, step_sizes
+from helpers.checks import generator_for, whole
 from helpers.densities import Energy
 from helpers.langevin import energy_and_gradient, mala_step
 
@@ -30,7 +30,7 @@ def ais(
     energy: Energy,
     x: Tensor,
     temperatures: int,
-    step_size: float,
+    step_size: StepSize,
     *,
     generator: torch.Generator,
     reverse: bool = False,
@@ -47,7 +47,7 @@ def ais(
         energy: f, from particles (n, d) to (n,).
         x: where it starts, shape (n, d): draws of N(0, I), or in reverse of e^{−f}/Z.
         temperatures: how many values β takes from 0 to 1, at least 2.
-        step_size: of the MALA steps.
+        step_size: of the MALA steps, a constant or one for each temperature, β from 0 to 1.
         generator: the source of randomness.
         reverse: go from β = 1 to 0.
 
@@ -56,7 +56,7 @@ def ais(
     """
     check_particles(x, "x")
     last = whole(temperatures, "temperatures", 2) - 1
-    s, generator = number(step_size, "step_size", 0, above=True), generator_for(generator)
+    steps, generator = list(step_sizes(step_size, last + 1)), generator_for(generator)
     logs = torch.full((len(x),), x.shape[1] / 2 * math.log(2 * math.pi), dtype=torch.float64)
     x, order, accepted = x.double(), range(last + 1), 0.0
     for before, now in pairwise(reversed(order) if reverse else order):
@@ -67,7 +67,7 @@ def ais(
         def path(z: Tensor, beta: float = now / last) -> Tensor:
             return (1 - beta) * z.square().sum(-1) / 2 + beta * energy(z)
 
-        x, _, _, moved = mala_step(path, x, *energy_and_gradient(path, x), s, generator)
+        x, _, _, moved = mala_step(path, x, *energy_and_gradient(path, x), steps[now], generator)
         x, accepted = x.float().double(), accepted + moved.double().mean().item()
     sign = -1 if reverse else 1
     log_sum, log_squares = (torch.logsumexp(sign * k * logs, 0).item() for k in (1, 2))
