@@ -139,7 +139,7 @@ def classifier(here: SimpleNamespace, labels: int, *, chains: bool) -> float:
 
 def classifiers(split: int) -> Iterator[dict]:
     """Yield a row for each classifier and number of labels: the share that it reads right."""
-    here = lesson(split, "fresh-09", "white-09")
+    here = lesson(split, "fresh-09", "steered-09")
     for labels in (FEW, len(here.rows)):
         z, shown = here.z[:labels], here.digit[here.rows[:labels]]
         fit = LogisticRegression(max_iter=1000).fit(z.numpy(), shown.numpy())
