@@ -77,16 +77,21 @@ class Whitening:
             raise ValueError(f"{name} has shape {tuple(x.shape)}; it must be {size}.")
 
 
-def show(ax: Axes, images: Tensor, *, columns: int = 10, title: str = "") -> None:
-    """Draw square images (n, d) beside and below each other, white on black, from 0 to 1."""
+def sheet(images: Tensor, columns: int = 10) -> np.ndarray:
+    """Return square images (n, d) beside and below each other, with NaN between them."""
     n, d = images.shape
     side, rows = math.isqrt(d), -(-n // columns)
     if side**2 != d:
         raise ValueError(f"images has shape {(n, d)}; d must be a square, such as 64.")
-    sheet = np.full((rows * (side + 1), columns * (side + 1)), np.nan)
+    result = np.full((rows * (side + 1), columns * (side + 1)), np.nan)
     for k, image in enumerate(images.reshape(n, side, side)):
         row, column = (side + 1) * (k // columns), (side + 1) * (k % columns)
-        sheet[row : row + side, column : column + side] = image
-    ax.imshow(sheet[:-1, :-1], cmap="gray", vmin=0, vmax=1)
+        result[row : row + side, column : column + side] = image
+    return result[:-1, :-1]
+
+
+def show(ax: Axes, images: Tensor, *, columns: int = 10, title: str = "") -> None:
+    """Draw square images (n, d), white on black, from 0 to 1."""
+    ax.imshow(sheet(images, columns), cmap="gray", vmin=0, vmax=1)
     ax.set_axis_off()
     ax.set_title(title)

@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from helpers import densities, exact, panels
+from helpers import densities, exact, images, panels
 from helpers.panels import flow, histogram, penalty
 from helpers.panels.controls import choice, number, player
 from helpers.panels.screen import Screen
@@ -27,12 +27,22 @@ ENERGIES = {
     "exact": densities.energy_of(TARGET),
     "wide": densities.energy_of(densities.gaussian(5.0, 3.0)),
 }
+DIGITS = images.dequantised(images.digits()[0], generator=torch.Generator().manual_seed(0))
+WHITE = images.Whitening(DIGITS)
+
+
+def uneven(z: torch.Tensor) -> torch.Tensor:
+    """Return an energy of whitened images that is no Gaussian's."""
+    return z.square().sum(1) / 2 + 2 * z.sin().sum(1)
+
+
 MAKERS = {
     "histogram": panels.histogram_panel,
     "steps": panels.step_panel,
     "penalty": lambda: panels.penalty_panel(NEGATIVES, TARGET, GRID),
     "flow": lambda: panels.flow_panel(ENERGIES, TARGET),
     "diagnostics": panels.diagnostics_panel,
+    "inpainting": lambda: panels.inpainting_panel(uneven, WHITE, DIGITS[:9]),
 }
 
 
@@ -313,7 +323,7 @@ def test_flow_shows_and_says_its_step(model: str) -> None:
         assert p.exp().max() < 1 and W1 == pytest.approx(exact.integrate(gap, x).item(), abs=2e-3)
 
 
-@pytest.mark.parametrize("name", ["histogram", "steps", "flow", "diagnostics"])
+@pytest.mark.parametrize("name", ["histogram", "steps", "flow", "diagnostics", "inpainting"])
 def test_a_panel_that_draws_particles_has_a_seed(name: str) -> None:
     panel = MAKERS[name]()
     assert panel.controls["seed"].label == "seed"
