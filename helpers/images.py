@@ -15,7 +15,7 @@ from torch import Tensor
 from helpers.checks import generator_for
 from helpers.data import as_samples
 
-LEVELS = 17
+_LEVELS = 17
 """The grey levels are 0 … 16."""
 
 
@@ -34,14 +34,14 @@ def dequantised(levels: Tensor, *, generator: torch.Generator) -> Tensor:
     theirs (Theis, van den Oord & Bethge 2016). A pixel that is constant varies from here on.
     """
     levels = as_samples(levels, "levels", varied=False)
-    odd = (levels != levels.round()) | (levels < 0) | (levels >= LEVELS)
+    odd = (levels != levels.round()) | (levels < 0) | (levels >= _LEVELS)
     if odd.any():
         raise ValueError(
             f"levels holds {levels[odd][0]:.6g}; every grey level must be a whole number from 0 to"
-            f" {LEVELS - 1}."
+            f" {_LEVELS - 1}."
         )
     u = torch.rand(levels.shape, generator=generator_for(generator), dtype=torch.float64)
-    return (levels + u) / LEVELS
+    return (levels + u) / _LEVELS
 
 
 class Whitening:

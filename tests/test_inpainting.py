@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from cases import DIGITS, WHITE, uneven
 from helpers import images, panels
 from helpers.panels import inpainting
 from helpers.panels.inpainting import HALVES, draw_inpainting, fill, given
 from helpers.panels.widgets import blank
-from test_panels import DIGITS, WHITE, as_if_new, uneven
+from test_panels import as_if_new
 
 
 def gaussian(z: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,8 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from helpers import densities, exact, images, panels
+from cases import DIGITS, WHITE, uneven
+from helpers import densities, exact, panels
 from helpers.panels import flow, histogram, penalty
 from helpers.panels.controls import choice, number, player
 from helpers.panels.screen import Screen
@@ -27,15 +28,6 @@ ENERGIES = {
     "exact": densities.energy_of(TARGET),
     "wide": densities.energy_of(densities.gaussian(5.0, 3.0)),
 }
-DIGITS = images.dequantised(images.digits()[0], generator=torch.Generator().manual_seed(0))
-WHITE = images.Whitening(DIGITS)
-
-
-def uneven(z: torch.Tensor) -> torch.Tensor:
-    """Return an energy of whitened images that is no Gaussian's."""
-    return z.square().sum(1) / 2 + 2 * z.sin().sum(1)
-
-
 MAKERS = {
     "histogram": panels.histogram_panel,
     "steps": panels.step_panel,

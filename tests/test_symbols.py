@@ -28,6 +28,7 @@ LOCAL = {
     5: "",
     6: "D r w β",
     7: "Y b r u δ λ",
+    9: "C H L b h r u w β",
 }
 """Letters that need no row, by the notebook in which they are explained and used."""
 lesson = pytest.mark.parametrize("path", LESSONS.values(), ids=LESSONS)

@@ -17,7 +17,7 @@ from helpers.densities import Energy
 from helpers.langevin import energy_and_gradient, mala_step
 
 
-class Annealed(NamedTuple):
+class _Annealed(NamedTuple):
     """What a run of annealed importance sampling gives."""
 
     log_z: float  # its estimate of log Z
@@ -34,7 +34,7 @@ def ais(
     *,
     generator: torch.Generator,
     reverse: bool = False,
-) -> Annealed:
+) -> _Annealed:
     """Estimate log Z of e^{−f} in the whitened units in which the path begins at N(0, I).
 
     Forward, the particles start at draws of N(0, I) and the mean weight is unbiased for Z; so its
@@ -71,7 +71,7 @@ def ais(
         x, accepted = x.float().double(), accepted + moved.double().mean().item()
     sign = -1 if reverse else 1
     log_sum, log_squares = (torch.logsumexp(sign * k * logs, 0).item() for k in (1, 2))
-    return Annealed(
+    return _Annealed(
         sign * (log_sum - math.log(len(x))),
         logs,
         math.exp(2 * log_sum - log_squares),

@@ -16,7 +16,7 @@ from torch.nn.functional import softplus
 from helpers.checks import generator_for, number, whole
 from helpers.data import as_samples
 
-MOST_UNITS = 20
+_MOST_UNITS = 20
 """The largest H: its weights are 2^20 numbers, and take some milliseconds."""
 
 
@@ -36,7 +36,7 @@ class Units(nn.Module):
         """
         super().__init__()
         w = as_samples(w, "w", varied=False)
-        whole(len(w), "the number of units, H,", 1, MOST_UNITS)
+        whole(len(w), "the number of units, H,", 1, _MOST_UNITS)
         b = as_samples(b, "b", varied=False)
         if b.shape != (len(w), 1):
             raise ValueError(f"b has shape {tuple(b.squeeze(-1).shape)}; it must be ({len(w)},).")
