@@ -3,7 +3,7 @@
 Each split is another seed: other images held out, other noise, weights and chains.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import SimpleNamespace
 
 import pandas as pd
@@ -86,8 +86,8 @@ def score_matching(energy: exact.Units, real: Tensor, *_: object) -> tuple[Tenso
     return (slope.square().sum(1) / 2 - bend).mean(), None
 
 
-def ways(split: int) -> Iterator[dict]:
-    """Yield a row for each way of training the units: its v, and its gain on the Gaussian."""
+def ways(split: int, only: Collection[str] = ()) -> Iterator[dict]:
+    """Yield a row for each way, or only some, of training the units: its v, its gain on the base."""
     here = lesson(split, "ways-09", "rivals-09")
     one_step = objectives.from_data(1, 0.1, sampler=mala)
     more = {
@@ -97,6 +97,8 @@ def ways(split: int) -> Iterator[dict]:
         "score matching": score_matching,
     }
     for what, loss in (here.ways | more).items():
+        if only and what not in only:
+            continue
         energy = here.fit_units(loss)
         ahead = here.nlls["Gaussian"] - here.in_x(energy.nll(here.z_test))
         row = {"kind": "way", "split": split, "what": what}
