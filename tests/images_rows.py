@@ -87,7 +87,7 @@ def score_matching(energy: exact.Units, real: Tensor, *_: object) -> tuple[Tenso
 
 
 def ways(split: int, only: Collection[str] = ()) -> Iterator[dict]:
-    """Yield a row for each way, or only some, of training the units: its v, its gain on the base."""
+    """Yield a row for each way, or some, of training the units: its v and what it gains."""
     here = lesson(split, "ways-09", "rivals-09")
     one_step = objectives.from_data(1, 0.1, sampler=mala)
     more = {
