@@ -20,7 +20,7 @@ from helpers.langevin import mala
 
 FILE = FIGURES / "images.csv"
 SPLITS = range(3)
-TEMPERATURES, SETTLE = 10_000, 5000
+TEMPERATURES, SETTLE = 3000, 5000
 UPDATES, FEW = 1500, 200
 """Of a classifier; and how many labels it sees when they are few."""
 
@@ -47,19 +47,21 @@ def rounded(row: dict) -> dict:
 def densities(split: int) -> Iterator[dict]:
     """Yield a row for each smooth density: its NLL, and how far the deep one is ahead."""
     here = lesson(split, "rivals-09", "referee-09", "bracket-09")
-    runs = here.bracket(here.deep, TEMPERATURES, SETTLE)
-    log_z = [run.log_z for run in runs]
-    here.nlls["deep"] = here.in_x(here.deep(here.z_test).detach() + max(log_z))
+    sharper = here.fit_deep(here.steered, 2000, lr=5e-3, decay=0.1)
+    brackets = {}
+    for what, energy in (("deep", here.deep), ("deep, sharper", sharper)):
+        runs = here.bracket(energy, [TEMPERATURES], SETTLE)[TEMPERATURES]
+        brackets[what] = [run.log_z for run in runs]
+        log_z = max(brackets[what])
+        here.nlls[what] = here.in_x(energy(here.z_test).detach() + log_z)
     for what, nll in here.nlls.items():
         row = {"kind": "density", "split": split, "what": what, "nll": nll.mean()}
-        if what == "deep":
+        if what in brackets:
             for name, rival in (("BIC", "mixture by BIC"), ("luckiest", "mixture, luckiest")):
                 ahead = here.nlls[rival] - nll
-                row |= {
-                    f"ahead of {name}": ahead.mean(),
-                    f"± {name}": ahead.std() / len(nll) ** 0.5,
-                }
-            row |= {"forward": log_z[0], "reverse": log_z[1]}
+                row[f"ahead of {name}"] = ahead.mean()
+                row[f"± {name}"] = ahead.std() / len(nll) ** 0.5
+            row["forward"], row["reverse"] = brackets[what]
         yield rounded(row)
 
 
