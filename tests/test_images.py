@@ -82,7 +82,7 @@ def test_images_are_drawn_where_they_belong() -> None:
         (lambda x: images.Whitening(x), "images has a constant column; every column must vary."),
         (lambda x: white().z(x[:, :63]), "images has shape (1797, 63); it must be (n, 64), as the"),
         (lambda x: white().x(x[:, :1]), "z has shape (1797, 1); it must be (n, 64), as the images"),
-        (lambda x: images.show(None, x[:, :63]), "images has shape (1797, 63); d must be a square"),
+        (lambda x: images.sheet(x[:, :63]), "images has shape (1797, 63); d must be a square"),
     ],
 )
 def test_what_cannot_be_used_is_named(levels: Tensor, make, words: str) -> None:
