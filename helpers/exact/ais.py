@@ -41,7 +41,7 @@ def ais(
     logarithm is below log Z on average, and above log Z + r with a probability of at most e^{−r}.
     In reverse they start at draws of e^{−f}/Z, and the mean of 1/weight is unbiased for 1/Z: a
     bound from above, but only if those draws are exact (Grosse, Ghahramani & Adams 2015). States
-    are rounded to 24 bits.
+    are rounded to multiples of 2⁻¹⁶, so that processors agree.
 
     Args:
         energy: f, from particles (n, d) to (n,).
@@ -68,7 +68,7 @@ def ais(
             return (1 - beta) * z.square().sum(-1) / 2 + beta * energy(z)
 
         x, _, _, moved = mala_step(path, x, *energy_and_gradient(path, x), steps[now], generator)
-        x, accepted = x.float().double(), accepted + moved.double().mean().item()
+        x, accepted = (x * 2**16).round() / 2**16, accepted + moved.double().mean().item()
     sign = -1 if reverse else 1
     log_sum, log_squares = (torch.logsumexp(sign * k * logs, 0).item() for k in (1, 2))
     return _Annealed(
