@@ -54,7 +54,8 @@ def fill(energy: Energy, white: Whitening, image: Tensor, known: Tensor, seed: i
     f, slope = energy_and_gradient(of_rest, u)
     for k in range(STEPS):
         u, f, slope, moved = mala_step(of_rest, u, f, slope, STEP_SIZE, generator)
-        u, share = u.float().double(), share + moved.double().mean().item()
+        u, slope = u.float().double(), slope.float().double()  # so that processors agree
+        share += moved.double().mean().item()
         if (k + 1) % EVERY == 0:
             frames.append(mean + u @ spread)
     return Filled(torch.stack(frames), mean, share / STEPS)
