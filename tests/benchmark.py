@@ -6,6 +6,7 @@ python tests/benchmark.py --few           with 30 to 1 000 samples
 python tests/benchmark.py --plane         in two dimensions; writes figures/plane.csv (ten minutes)
 python tests/benchmark.py --peers         against TorchEBM, and how the sampler's cost grows
 python tests/benchmark.py --rounding      the recipe with its weights rounded and not, ten seeds
+python tests/benchmark.py --images        the digits of notebook 9, three splits (eight minutes)
 """
 
 import argparse
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+import images_rows
 import peers
 import plane_rows
 from course import print_anywhere
@@ -275,6 +277,7 @@ def arguments() -> tuple[argparse.Namespace, dict[str, Target]]:
     what.add_argument("--few", action="store_true", help="with few samples (a few minutes)")
     what.add_argument("--plane", action="store_true", help="in two dimensions (ten minutes)")
     what.add_argument("--peers", action="store_true", help="with TorchEBM (about six minutes)")
+    what.add_argument("--images", action="store_true", help="the digits; writes figures/images.csv")
     what.add_argument("--rounding", action="store_true", help="what rounding the weights costs")
     parser.add_argument("--targets", nargs="+", metavar="NAME", help="on these alone")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
@@ -300,6 +303,10 @@ def main() -> None:
         save(peers.main(), options.json)
     elif options.plane:
         save(plane_rows.main(targets), options.json)
+    elif options.images:
+        table = images_rows.main()
+        show(table.fillna(""), "{:.3f}")
+        save(table.to_dict("records"), options.json)
     elif options.rounding:
         rows = list(rounding(targets))
         show(rows, "{:.2f}")

@@ -151,6 +151,7 @@ PANELS = {
     "05_particle_flow": "flow_panel",
     "07_trusting_chains": "diagnostics_panel",
     "08_two_dimensions": "plane_panel",
+    "09_images": "inpainting_panel",
 }
 """The lessons that have a panel, and the function that makes it."""
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from helpers import images
 from helpers.densities import Energy, gaussian
 from helpers.exact import grid
 from helpers.langevin import langevin_monte_carlo, leimkuhler_matthews, mala
@@ -15,6 +16,8 @@ PRECISION = CORRELATED.inverse()
 X = grid(-12, 12, 1201)
 CENTRED = gaussian(0.0, 1.0).log_prob(X)
 """log N(0, 1) on X."""
+DIGITS = images.dequantised(images.digits()[0], generator=torch.Generator().manual_seed(0))
+WHITE = images.Whitening(DIGITS)
 
 
 def quadratic(mean: float, sd: float, constant: float = 0.0) -> Energy:
@@ -42,3 +45,8 @@ def covariance_is(x: Tensor, expected: Tensor) -> bool:
     diagonal = expected.diagonal()
     error = ((diagonal[:, None] * diagonal + expected**2) / len(x)).sqrt()
     return bool(((x.T.cov() - expected).abs() < 5 * error).all())
+
+
+def uneven(z: Tensor) -> Tensor:
+    """Return an energy of whitened images that is no Gaussian's."""
+    return z.square().sum(1) / 2 + 2 * z.sin().sum(1)

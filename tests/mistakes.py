@@ -32,6 +32,7 @@ from answers import (
     uniform,
 )
 from answers_chains import CHAINS_WRONG
+from answers_images import IMAGES_WRONG
 from answers_models import (
     HUMPS,
     asked_for,
@@ -335,4 +336,4 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("mode_weights", lambda p, x, h, c: nearest(p, x, h, c)[:, None], "shape (2, 1)"),
 ]
 
-WRONG += MORE_WRONG + CHAINS_WRONG
+WRONG += MORE_WRONG + CHAINS_WRONG + IMAGES_WRONG

@@ -28,6 +28,9 @@ UNTRAINED = {
         "code-04": "target = densities.gaussian(5.0, 1.0); ours = densities.energy_of(target)",
         "code-15": "article = densities.energy_of(densities.gaussian(5.0, 2.8))",
     },
+    "09_images": {
+        "train-09": "deep = lambda z: z.square().sum(1) / 2 + 2 * z.sin().sum(1)",
+    },
 }
 """For the ids of the cells that train a network, what takes their place here."""
 

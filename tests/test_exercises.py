@@ -46,6 +46,7 @@ from answers_chains import (
     weight,
     weight_by_groups,
 )
+from answers_images import IMAGES_RIGHT
 from answers_models import (
     Persistent,
     asked_for,
@@ -146,7 +147,7 @@ RIGHT: dict[str, list[Answer]] = {
     ],
     "mode_weights": [nearest, nearest_numpy],
 }
-RIGHT |= MORE_RIGHT
+RIGHT |= MORE_RIGHT | IMAGES_RIGHT
 
 SEEDED = ["nll_gradient", "langevin_step", "train_step", "persistent", "new_density"]
 SEEDED += ["denoising_loss", "jump_to_data", "length_for", "left_weight"]

@@ -11,6 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
+from cases import DIGITS, WHITE, uneven
 from helpers import densities, exact, panels
 from helpers.panels import flow, histogram, penalty
 from helpers.panels.controls import choice, number, player
@@ -34,6 +35,7 @@ MAKERS = {
     "flow": lambda: panels.flow_panel(ENERGIES, TARGET),
     "diagnostics": panels.diagnostics_panel,
     "plane": panels.plane_panel,
+    "inpainting": lambda: panels.inpainting_panel(uneven, WHITE, DIGITS[:9]),
 }
 
 
@@ -314,7 +316,9 @@ def test_flow_shows_and_says_its_step(model: str) -> None:
         assert p.exp().max() < 1 and W1 == pytest.approx(exact.integrate(gap, x).item(), abs=2e-3)
 
 
-@pytest.mark.parametrize("name", ["histogram", "steps", "flow", "diagnostics", "plane"])
+@pytest.mark.parametrize(
+    "name", ["histogram", "steps", "flow", "diagnostics", "plane", "inpainting"]
+)
 def test_a_panel_that_draws_particles_has_a_seed(name: str) -> None:
     panel = MAKERS[name]()
     assert panel.controls["seed"].label == "seed"

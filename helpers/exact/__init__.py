@@ -1,5 +1,6 @@
 """The referee: what can be computed exactly, beside every approximation."""
 
+from helpers.exact.ais import ais as ais
 from helpers.exact.laws import gaussian_kernel as gaussian_kernel
 from helpers.exact.laws import gaussian_moments as gaussian_moments
 from helpers.exact.laws import iterate_law as iterate_law
@@ -24,3 +25,4 @@ from helpers.exact.line import w1 as w1
 from helpers.exact.line import w1_floor as w1_floor
 from helpers.exact.line import w1_of_laws as w1_of_laws
 from helpers.exact.line import w1_of_rows as w1_of_rows
+from helpers.exact.units import Units as Units

@@ -21,6 +21,10 @@ from helpers.exercises.held_out import held_out_gap as held_out_gap
 from helpers.exercises.histogram import average_log_likelihood as average_log_likelihood
 from helpers.exercises.histogram import draws_needed as draws_needed
 from helpers.exercises.histogram import kl_by_quadrature as kl_by_quadrature
+from helpers.exercises.images import annealed_log_z as annealed_log_z
+from helpers.exercises.images import bits_per_pixel as bits_per_pixel
+from helpers.exercises.images import fill_in as fill_in
+from helpers.exercises.images import log_z_of_two as log_z_of_two
 from helpers.exercises.jumps import jump_to_data as jump_to_data
 from helpers.exercises.langevin import schedule_for_three as schedule_for_three
 from helpers.exercises.langevin import settled_mass as settled_mass

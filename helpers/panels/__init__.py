@@ -14,6 +14,7 @@ from helpers.panels.flow import BOXES as BOXES
 from helpers.panels.flow import flow_frames as flow_frames
 from helpers.panels.flow import flow_panel as flow_panel
 from helpers.panels.histogram import histogram_panel as histogram_panel
+from helpers.panels.inpainting import inpainting_panel as inpainting_panel
 from helpers.panels.penalty import penalty_panel as penalty_panel
 from helpers.panels.plane import plane_frames as plane_frames
 from helpers.panels.plane import plane_panel as plane_panel

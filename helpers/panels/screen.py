@@ -39,6 +39,16 @@ def put_bars(ax: Axes, name: str, heights: np.ndarray, edges: np.ndarray, **opti
     ax.stairs(heights, edges, fill=True, gid=name, animated=True, label=name, **options)
 
 
+def put_image(ax: Axes, name: str, picture: np.ndarray) -> None:
+    """Draw the moving picture of that name, white on black, from 0 to 1, or change it."""
+    for image in ax.images:
+        if image.get_gid() == name:
+            image.set_data(picture)
+            return
+    ax.imshow(picture, cmap="gray", vmin=0, vmax=1, gid=name, animated=True)
+    ax.set_axis_off()
+
+
 def put_title(ax: Axes, title: str) -> None:
     """Give axes a title that moves with their lines."""
     ax.set_title(title, animated=True)
@@ -70,7 +80,7 @@ class Screen:
             self._frame, self._limits = self._canvas.copy_from_bbox(self.figure.bbox), limits
         self._canvas.restore_region(self._frame)
         for ax in self.figure.axes:
-            for artist in (*ax.patches, *ax.lines, ax.title):
+            for artist in (*ax.images, *ax.patches, *ax.lines, ax.title):
                 if artist.get_animated():
                     ax.draw_artist(artist)
         return Image.fromarray(np.asarray(self._canvas.buffer_rgba())[..., :3].copy())
