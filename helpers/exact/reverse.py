@@ -12,7 +12,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from helpers.checks import number
 from helpers.exact import plane
 from helpers.exact.laws import gaussian_kernel
 from helpers.exact.line import GridError, grid
@@ -23,6 +22,13 @@ _FINE = 0.75
 
 _LOSS = 1e-5
 """The largest probability that the grids may lose, all steps together."""
+
+_RARE = 1e-11
+"""A next grid holds all that comes from places whose density is no smaller, against the highest.
+
+And an eighth more at either end (in the plane a tenth): few steps make a law with shorter tails
+than the density's that it is held against.
+"""
 
 
 def _spacing(score: Score, low: float, high: float, step: tuple[float, float], v: float) -> float:
@@ -37,7 +43,6 @@ def line_law(
     score: Score,
     levels: Sequence[float],
     start: tuple[float, float],
-    data: tuple[float, float],
     *,
     v: float = 0.0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
@@ -47,13 +52,12 @@ def line_law(
         score: from x (m, 1) and a level to (m, 1).
         levels: decreasing.
         start: mean and standard deviation of the Gaussian law at the first level.
-        data: between which places nearly all of the data lie, their tails included.
         v: of the step's variance, see ``scores.reverse_step``.
 
     Raises:
         GridError: if the grids lose more than ``_LOSS``, as where a score throws mass far out.
     """
-    levels, (low, high) = check_levels(levels), (number(end, "data") for end in data)
+    levels = check_levels(levels)
     steps, (mean, sd), lost = list(pairwise(levels)), start, 0.0
     ends = mean - 7 * sd, mean + 7 * sd
     h = _spacing(score, *ends, steps[0], v)
@@ -63,8 +67,9 @@ def line_law(
     p = log_p.exp()
     for k, (level, lower) in enumerate(steps):
         means, variance = reverse_step(score, x[:, None], level, lower, v)
-        reach = 6.5 * math.sqrt(lower**2 + variance)
-        ends = low - reach, high + reach
+        first, last = (end.item() for end in means[p > _RARE * p.max()].aminmax())
+        reach = 6.5 * math.sqrt(variance) + (last - first) / 8
+        ends = first - reach, last + reach
         h = _FINE * math.sqrt(variance)
         h = min(h, _spacing(score, *ends, steps[k + 1], v)) if k + 1 < len(steps) else h
         y = grid(*ends, max(201, math.ceil((ends[1] - ends[0]) / h)))
@@ -81,7 +86,6 @@ def plane_law(
     score: Score,
     levels: Sequence[float],
     start: tuple[Tensor, Tensor],
-    reach: float,
     *,
     v: float = 0.0,
 ) -> Iterator[tuple[plane._Grid, Tensor]]:
@@ -91,24 +95,23 @@ def plane_law(
         score: from x (n, 2) and a level to (n, 2).
         levels: decreasing.
         start: mean (2,) and standard deviations (2,) of the Gaussian law at the first level.
-        reach: nearly all of the data have coordinates within it.
         v: of the step's variance, see ``scores.reverse_step``.
 
     Raises:
         GridError: if the grids lose more than ``_LOSS``.
         ValueError: if the noise of a step needs a finer grid than 251 × 251.
     """
-    levels, steps = check_levels(levels), list(pairwise(levels))
-    mean, sd = start
+    levels, (mean, sd), lost = check_levels(levels), start, 0.0
+    steps = list(pairwise(levels))
     far = (mean.abs() + 6.5 * sd).max().item()
     on = plane.grid(far, _points(score, far, steps[0], v))
     z = (on.points - mean) / sd
     p = ((-z.square().sum(1) / 2).exp() / (2 * math.pi * sd.prod())).reshape(2 * [len(on.axis)])
     yield on, p.log()
-    lost = 0.0
     for k, (level, lower) in enumerate(steps):
         means, variance = reverse_step(score, on.points, level, lower, v)
-        far = reach + 6.2 * math.sqrt(lower**2 + variance)
+        held = means[(p > _RARE * p.max()).flatten()]
+        far = 1.1 * held.abs().max().item() + 6.5 * math.sqrt(variance)
         m = math.ceil(2 * far / (_FINE * math.sqrt(variance))) + 1
         m = max(m, _points(score, far, steps[k + 1], v)) if k + 1 < len(steps) else m
         to = plane.grid(far, max(m, 41))
