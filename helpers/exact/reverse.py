@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor
 
 from helpers.exact import plane
