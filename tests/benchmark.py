@@ -5,6 +5,7 @@ python tests/benchmark.py --development   on the development set, with other see
 python tests/benchmark.py --few           with 30 to 1 000 samples
 python tests/benchmark.py --peers         against TorchEBM, and how the sampler's cost grows
 python tests/benchmark.py --rounding      the recipe with its weights rounded and not, ten seeds
+python tests/benchmark.py --closing       all ways of the course; writes figures/closing.csv
 """
 
 import argparse
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+import closing
 import peers
 from course import print_anywhere
 from helpers import densities, exact, training
@@ -273,6 +275,7 @@ def arguments() -> tuple[argparse.Namespace, dict[str, Target]]:
     what.add_argument("--few", action="store_true", help="with few samples (a few minutes)")
     what.add_argument("--peers", action="store_true", help="with TorchEBM (about six minutes)")
     what.add_argument("--rounding", action="store_true", help="what rounding the weights costs")
+    what.add_argument("--closing", action="store_true", help="all ways (a quarter of an hour)")
     parser.add_argument("--targets", nargs="+", metavar="NAME", help="on these alone")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
     options = parser.parse_args()
@@ -295,6 +298,8 @@ def main() -> None:
     options, targets = arguments()
     if options.peers:
         save(peers.main(), options.json)
+    elif options.closing:
+        save(closing.main(), options.json)
     elif options.rounding:
         rows = list(rounding(targets))
         show(rows, "{:.2f}")
