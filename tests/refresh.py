@@ -69,17 +69,25 @@ def refresh(path: Path) -> None:
     path.write_text(canonical(execute(path)), encoding="utf-8")
 
 
-def write_figures(folder: Path) -> None:
-    """Write the animation that notebook 05 shows, from that notebook's own cells.
+ANIMATIONS = {
+    "particle_flow.gif": "05_particle_flow",
+    "noise_to_data.gif": "10_scores_and_diffusion",
+}
+"""Each animation, and the notebook that shows it."""
 
-    The cells with the tag ``figure`` end in ``frames``, the pictures of the particle flow.
+
+def write_figures(folder: Path) -> None:
+    """Write the animations that notebooks show, each from that notebook's own cells.
+
+    The cells with the tag ``figure`` end in ``frames``, the pictures.
     """
-    notebook = nbformat.read(NOTEBOOKS / "05_particle_flow.ipynb", as_version=4)
-    names: dict[str, object] = {}
-    for cell in notebook.cells:
-        if "figure" in cell.metadata.get("tags", []):
-            exec(cell.source, names)
-    save_gif(names["frames"], folder / "particle_flow.gif")
+    for name, stem in ANIMATIONS.items():
+        notebook = nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4)
+        names: dict[str, object] = {}
+        for cell in notebook.cells:
+            if "figure" in cell.metadata.get("tags", []):
+                exec(cell.source, names)
+        save_gif(names["frames"], folder / name)
 
 
 def save_gif(frames: Sequence[Image.Image], path: str | Path) -> None:

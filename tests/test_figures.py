@@ -1,4 +1,4 @@
-"""The stored animation shows what the notebook's cells make today."""
+"""The stored animations show what the notebooks' cells make today."""
 
 from pathlib import Path
 
@@ -15,9 +15,12 @@ def frames(path: Path) -> list[Image.Image]:
         return [frame.convert("RGB") for frame in ImageSequence.Iterator(gif)]
 
 
-def test_stored_animation_is_what_the_notebook_makes(tmp_path: Path) -> None:
+def test_stored_animations_are_what_the_notebooks_make(tmp_path: Path) -> None:
     refresh.write_figures(tmp_path)
-    stored, new = (frames(folder / "particle_flow.gif") for folder in (FIGURES, tmp_path))
-    assert len(stored) == 31
-    assert compare(stored, new) is None
-    assert compare(stored, new[::-1]) is not None
+    for name, pictures in {"particle_flow.gif": 31, "noise_to_data.gif": 41}.items():
+        stored, new = (frames(folder / name) for folder in (FIGURES, tmp_path))
+        assert len(stored) == pictures
+        assert compare(stored, new) is None
+        assert compare(stored, new[::-1]) is not None
+        assert (FIGURES / name).stat().st_size <= 400 * 1024
+    assert refresh.ANIMATIONS.keys() == {path.name for path in FIGURES.glob("*.gif")}

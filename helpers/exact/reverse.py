@@ -44,6 +44,7 @@ def line_law(
     start: tuple[float, float],
     *,
     v: float = 0.0,
+    last: Tensor | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield a grid x (m,) and the law's log-density on it, before the first and after every step.
 
@@ -52,6 +53,7 @@ def line_law(
         levels: decreasing.
         start: mean and standard deviation of the Gaussian law at the first level.
         v: of the step's variance, see ``scores.reverse_step``.
+        last: a grid for the last law, fine enough for its step; what lies beyond it is left out.
 
     Raises:
         GridError: if the grids lose more than ``_LOSS``, as where a score throws mass far out.
@@ -66,15 +68,16 @@ def line_law(
     p = log_p.exp()
     for k, (level, lower) in enumerate(steps):
         means, variance = reverse_step(score, x[:, None], level, lower, v)
-        first, last = (end.item() for end in means[p > _RARE * p.max()].aminmax())
-        reach = 6.5 * math.sqrt(variance) + (last - first) / 8
-        ends = first - reach, last + reach
+        left, right = (end.item() for end in means[p > _RARE * p.max()].aminmax())
+        reach = 6.5 * math.sqrt(variance) + (right - left) / 8
+        ends = left - reach, right + reach
         h = _FINE * math.sqrt(variance)
         h = min(h, _spacing(score, *ends, steps[k + 1], v)) if k + 1 < len(steps) else h
-        y = grid(*ends, max(201, math.ceil((ends[1] - ends[0]) / h)))
+        final = k + 1 == len(steps) and last is not None
+        y = last if final else grid(*ends, max(201, math.ceil((ends[1] - ends[0]) / h)))
         kernel = gaussian_kernel(means[:, 0], variance, y)
         cell = (x[1] - x[0]).item()
-        lost += (p @ (1 - kernel.sum(1)).abs()).item() * cell
+        lost += 0.0 if final else (p @ (1 - kernel.sum(1)).abs()).item() * cell
         if not lost <= _LOSS:
             raise GridError(f"the grids lose a mass of {lost:.1e} by the level {lower:.3g}.")
         x, p = y, p @ kernel * (cell / (y[1] - y[0]).item())
