@@ -150,6 +150,7 @@ PANELS = {
     "04_energy_based_model": "penalty_panel",
     "05_particle_flow": "flow_panel",
     "07_trusting_chains": "diagnostics_panel",
+    "10_scores_and_diffusion": "descent_panel",
 }
 """The lessons that have a panel, and the function that makes it."""
 

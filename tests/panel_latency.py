@@ -49,6 +49,9 @@ SLOW_CHAINS = """\
 chains = panels.diagnostics_panel()
 chains.set(chains=8, target="two humps", sampler="MALA")
 chains"""
+FEW_STEPS = """\
+from helpers.panels import descent
+panels.descent_panel(descent.exact_score)"""
 ROWS = {
     "echo": (ECHO, "echo"),
     "histogram": ("panels.histogram_panel()", "number of bins"),
@@ -58,6 +61,7 @@ ROWS = {
     "flow": ("panels.flow_panel(energies, target)", "step k"),
     "diagnostics": ("panels.diagnostics_panel()", "step size s"),
     "diagnostics, slowest choices": (SLOW_CHAINS, "step size s"),
+    "down the levels": (FEW_STEPS, "steps K"),
 }
 """For each row the cell that makes the panel, and the label of the slider that is moved."""
 

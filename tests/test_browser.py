@@ -28,6 +28,9 @@ UNTRAINED = {
         "code-04": "target = densities.gaussian(5.0, 1.0); ours = densities.energy_of(target)",
         "code-15": "article = densities.energy_of(densities.gaussian(5.0, 2.8))",
     },
+    "10_scores_and_diffusion": {
+        "trained-10": "nets = {0: scores.LevelEnergy(columns[0], low, high, generator=seeded(0))}",
+    },
 }
 """For the ids of the cells that train a network, what takes their place here."""
 

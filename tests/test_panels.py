@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from helpers import densities, exact, panels
-from helpers.panels import flow, histogram, penalty
+from helpers.panels import descent, flow, histogram, penalty
 from helpers.panels.controls import choice, number, player
 from helpers.panels.screen import Screen
 from helpers.panels.widgets import Panel, blank
@@ -33,6 +33,7 @@ MAKERS = {
     "penalty": lambda: panels.penalty_panel(NEGATIVES, TARGET, GRID),
     "flow": lambda: panels.flow_panel(ENERGIES, TARGET),
     "diagnostics": panels.diagnostics_panel,
+    "descent": lambda: panels.descent_panel(lambda x, level: 0.9 * descent.exact_score(x, level)),
 }
 
 

