@@ -50,7 +50,7 @@ def check_levels(levels: Sequence[float]) -> list[float]:
     return levels
 
 
-def ask(score: Score, x: Tensor, level: float) -> Tensor:
+def _ask(score: Score, x: Tensor, level: float) -> Tensor:
     """Return the score of particles x, checked."""
     if not callable(score):
         raise TypeError(f"score is {score!r}; it must be a function of particles and a level.")
@@ -77,14 +77,14 @@ def reverse_step(
     """
     drop = level**2 - lower**2
     share = 1.0 if v == math.inf else (v + lower**2) / (v + level**2)
-    return x + drop * ask(score, x, level), drop * share
+    return x + drop * _ask(score, x, level), drop * share
 
 
 def flow_step(score: Score, x: Tensor, level: float, lower: float) -> Tensor:
     """Return x after a Heun step of dx/dσ = −σ ∇ₓ log p_σ(x), which moves p_σ without noise."""
-    slope = -level * ask(score, x, level)
+    slope = -level * _ask(score, x, level)
     there = x + (lower - level) * slope
-    return x + (lower - level) * (slope - lower * ask(score, there, lower)) / 2
+    return x + (lower - level) * (slope - lower * _ask(score, there, lower)) / 2
 
 
 def descend(

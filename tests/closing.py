@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache, partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import nbformat
@@ -192,7 +193,7 @@ def flow_kl(net: nn.Module, data: Tensor, target: Target) -> float:
     up = scores.geometric(HIGH[d], LOW, STEPS // 2)[::-1]
 
     def rise(x: Tensor) -> Tensor:
-        for level, higher in zip(up, up[1:], strict=False):
+        for level, higher in pairwise(up):
             x = scores.flow_step(net, x, level, higher)
         return x
 
@@ -212,7 +213,7 @@ def descended(net: nn.Module, data: Tensor, seed: int, flow: bool) -> Tensor:
         *_, x = scores.descend(net, x, scores.geometric(HIGH[d], LOW, STEPS), generator=g)
         return x
     down = scores.geometric(HIGH[d], LOW, STEPS // 2)
-    for level, lower in zip(down, down[1:], strict=False):
+    for level, lower in pairwise(down):
         x = scores.flow_step(net, x, level, lower)
     return x
 
@@ -258,7 +259,7 @@ def row(name: str, way: str, seed: int) -> dict[str, object]:
         draws = descended(net, data, seed, flow)
     else:
         fit = mixture if way == "mixture by BIC" else kde
-        section, (kl, draws) = "1.7", fit(target, data, seed)
+        section, (kl, draws) = "1.3", fit(target, data, seed)
     seconds = time.process_time() - begin
     floor = distance(target.draw(DRAWS, 500 + seed), target)
     told |= {"section": section, "kl": kl, "distance": distance(draws, target), "floor": floor}

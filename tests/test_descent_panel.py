@@ -60,7 +60,7 @@ def test_langevin_has_the_law_of_its_chain_and_its_marks() -> None:
     told = says.partition("as many steps: weights ")[2].partition(",")[0].split()
     assert [float(w) for w in told] == pytest.approx(weights, abs=0.01)
     assert lines(figure, 1)["Langevin"].get_ydata() == pytest.approx(weights, abs=0.01)
-    assert lines(figure, 1)["p*"].get_ydata() == [0.2, 0.5, 0.3]
+    assert list(lines(figure, 1)["p*"].get_ydata()) == [0.2, 0.5, 0.3]
 
 
 def test_more_steps_help_as_the_notebook_says(panel: Panel) -> None:

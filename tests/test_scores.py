@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import pairwise
 
 import pytest
 import torch
@@ -33,11 +34,11 @@ def humps_score(x: Tensor, level: float) -> Tensor:
 
 def test_levels_are_what_they_are_called() -> None:
     steps = scores.geometric(20, 0.1, 4)
-    ratios = [b / a for a, b in zip(steps, steps[1:], strict=False)]
+    ratios = [b / a for a, b in pairwise(steps)]
     assert len(steps) == 5 and steps[0] == 20 and steps[-1] == 0.1
     assert ratios == pytest.approx([(0.1 / 20) ** 0.25] * 4)
     roots = [level ** (1 / 7) for level in scores.powers(20, 0.1, 6)]
-    gaps = [a - b for a, b in zip(roots, roots[1:], strict=False)]
+    gaps = [a - b for a, b in pairwise(roots)]
     assert len(roots) == 7 and gaps == pytest.approx([gaps[0]] * 6)
     for spaced in (scores.geometric, scores.powers):
         assert spaced(3, 1, 1) == [3, 1]
@@ -108,7 +109,7 @@ def test_a_score_of_another_shape_is_named(score, said) -> None:
 def test_a_step_on_a_gaussian_is_the_conditional_law(v: float) -> None:
     """Mean and variance of x' given x, from their joint covariance; exact for v = V."""
     x = torch.tensor([[-3.0], [0.0], [7.0]], dtype=torch.float64)
-    for level, lower in zip(LEVELS, LEVELS[1:], strict=False):
+    for level, lower in pairwise(LEVELS):
         mean, variance = scores.reverse_step(gaussian_score, x, level, lower, v)
         slope = (V + lower**2) / (V + level**2)
         assert mean == pytest.approx(MU + slope * (x - MU))
@@ -133,7 +134,7 @@ def test_the_flow_moves_a_gaussian_by_the_ratio_of_its_widths() -> None:
     errors = []
     for n in (20, 40, 80):
         y, steps = x, scores.geometric(5, 0.3, n)
-        for level, lower in zip(steps, steps[1:], strict=False):
+        for level, lower in pairwise(steps):
             y = scores.flow_step(gaussian_score, y, level, lower)
         errors.append((y - right).abs().max().item())
     assert errors[2] < 1e-3

@@ -69,7 +69,7 @@ def draw_descent(
     law, wanted = descended(slope, steps, spacing, noise), _humps(LOW).log_prob(_X).exp()
     chain, plain = langevin_laws()[steps].exp(), _humps(0.0).log_prob(_FAR).exp()
     left, right = figure.axes or _frame(figure)
-    put_title(left, f"{steps} × {noise}, {spacing}, {score} score")
+    put_title(left, f"{steps} × {noise}, {spacing}, {score}")
     put_line(left, "p*, noise 0.1", _X, wanted, color=plots.P_STAR, linewidth=3)
     put_line(left, "Langevin", _FAR, chain, **_LANGEVIN)
     put_line(left, "sampler's law", _X, law, **DASHED)
@@ -89,7 +89,7 @@ def draw_descent(
 def _frame(figure: FigureBase) -> list[Axes]:
     """Lay out what stays."""
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    figure.subplots_adjust(left=0.09, right=0.97, bottom=0.17, top=0.89, wspace=0.25)
+    figure.subplots_adjust(left=0.12, right=0.97, bottom=0.17, top=0.89, wspace=0.25)
     left.set(xlim=(-5, 17), ylim=(0, 0.75), xlabel="x", ylabel="density")
     right.set(xlim=(-0.6, 2.6), ylim=(0, 1), xticks=range(3), xticklabels=["0", "6", "12"])
     right.set(xlabel="hump at", title="weights")
