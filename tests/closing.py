@@ -237,7 +237,19 @@ def mixture(target: Target, data: Tensor, seed: int) -> tuple[float, Tensor]:
 
 
 def row(name: str, way: str, seed: int) -> dict[str, object]:
-    """Return what one way gives on a target with a seed of data and training."""
+    """Return what one way gives on a target with a seed of data and training.
+
+    In float64 by default, for which the notebook's cells are written.
+    """
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        return _row(name, way, seed)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _row(name: str, way: str, seed: int) -> dict[str, object]:
     target, begin = TARGETS[name], time.process_time()
     data = target.draw(N, seed)
     d, trained = data.shape[1], energies()
