@@ -69,7 +69,7 @@ def draw_descent(
     law, wanted = descended(slope, steps, spacing, noise), _humps(LOW).log_prob(_X).exp()
     chain, plain = langevin_laws()[steps].exp(), _humps(0.0).log_prob(_FAR).exp()
     left, right = figure.axes or _frame(figure)
-    put_title(left, f"{steps} × {noise}, {spacing}, {score}")
+    put_title(left, f"{steps} step{'s' * (steps > 1)}, {spacing}, {score}")
     put_line(left, "p*, noise 0.1", _X, wanted, color=plots.P_STAR, linewidth=3)
     put_line(left, "Langevin", _FAR, chain, **_LANGEVIN)
     put_line(left, "sampler's law", _X, law, **DASHED)
