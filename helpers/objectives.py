@@ -67,23 +67,57 @@ def contrast(negatives: Negatives, *, penalty: float = 0.0) -> Loss:
     return loss
 
 
-def denoising(noise: float) -> Loss:
+def denoising(noise: float | tuple[float, float]) -> Loss:
     """Return E|τ ∇ₓf(x + τε) − ε|²/2 with τ = noise, which asks for the law of the data plus τε.
 
     Denoising score matching (Vincent 2011). The noise is a standard deviation, in the data's unit.
+    Of a pair (low, high) each sample gets a level σ between them, a batch evenly over log σ; the
+    energy then takes (x, σ), σ of shape (n, 1).
     """
-    noise = number(noise, "noise", 0, above=True)
+    level = _drawn_level(noise)
 
     def loss(energy, real, state, generator):
         check_particles(real, "real")
-        epsilon = normal_like(real, generator_for(generator, real.device))
-        noisy = (real + noise * epsilon).requires_grad_()
-        (gradient,) = torch.autograd.grad(
-            ask(energy, noisy.clone()).sum(), noisy, create_graph=True
-        )
-        return (noise * gradient - epsilon).square().sum(-1).mean() / 2, None
+        generator = generator_for(generator, real.device)
+        sigma = level(real, generator)
+        epsilon = normal_like(real, generator)
+        noisy = (real + sigma * epsilon).requires_grad_()
+        known = energy if isinstance(sigma, float) else lambda x: energy(x, sigma)
+        (gradient,) = torch.autograd.grad(ask(known, noisy.clone()).sum(), noisy, create_graph=True)
+        return (sigma * gradient - epsilon).square().sum(-1).mean() / 2, None
 
     return loss
+
+
+def denoising_score(noise: tuple[float, float]) -> Loss:
+    """Return the same loss for a score S(x, σ) in the place of −∇ₓf: E|σ S(x + σε, σ) + ε|²/2."""
+    level = _drawn_level(noise)
+
+    def loss(score, real, state, generator):
+        check_particles(real, "real")
+        sigma = level(real, generator)
+        epsilon = normal_like(real, generator)
+        return (sigma * score(real + sigma * epsilon, sigma) + epsilon).square().sum(
+            -1
+        ).mean() / 2, None
+
+    return loss
+
+
+def _drawn_level(noise: float | tuple[float, float]) -> Callable[[Tensor, torch.Generator], Any]:
+    """Return what gives a batch (n, d) its noise: a number, or log-uniform levels (n, 1)."""
+    if np.ndim(noise) == 0:
+        noise = number(noise, "noise", 0, above=True)
+        return lambda real, generator: noise
+    _check_box(noise, "noise")
+    low, high = number(noise[0], "noise", 0, above=True), noise[1]
+
+    def level(real: Tensor, generator: torch.Generator) -> Tensor:
+        n = len(real)
+        u = torch.rand(n, 1, generator=generator, dtype=real.dtype) + torch.arange(n)[:, None]
+        return low * (high / low) ** (u / n)
+
+    return level
 
 
 def from_data(

@@ -20,10 +20,17 @@ class _Shape(NamedTuple):
     log_prob: Callable[[Tensor], Tensor]
     make: Callable[[int, torch.Generator], Tensor]
     reach: float
+    blur: Callable[[float], "_Shape"] | None = None
 
     def energy(self, x: Tensor) -> Tensor:
         """Return f(x) = −log p(x), shape (n,), whose Z is 1."""
         return -self.log_prob(x)
+
+    def noised(self, noise: float) -> "_Shape":
+        """Return the density of draws plus Gaussian noise of that standard deviation."""
+        if self.blur is None:
+            raise ValueError("this shape plus noise has no density in closed form.")
+        return self.blur(number(noise, "noise", 0, above=True))
 
     def draw(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Draw n exact, independent samples, shape (n, 2), float64."""
@@ -57,7 +64,13 @@ def blurred(places: Tensor, covariance: Tensor | Sequence | float) -> _Shape:
         return places[which] + _normal(n, generator) @ factor.T
 
     sd = covariance.diagonal().max().sqrt().item()
-    return _Shape(log_prob, make, places.abs().max().item() + 6.2 * sd)
+    eye = torch.eye(2, dtype=torch.float64)
+    return _Shape(
+        log_prob,
+        make,
+        places.abs().max().item() + 6.2 * sd,
+        lambda noise: blurred(places, covariance + noise**2 * eye),
+    )
 
 
 def eight(sd: float = 0.2) -> _Shape:
@@ -99,7 +112,7 @@ def _checkerboard(sd: float = 0.1) -> _Shape:
         inside = torch.rand(n, 2, generator=generator, dtype=torch.float64)
         return torch.stack([column + odd, row + odd], 1) - 2 + inside + sd * _normal(n, generator)
 
-    return _Shape(log_prob, make, 2 + 6.2 * sd)
+    return _Shape(log_prob, make, 2 + 6.2 * sd, lambda noise: _checkerboard(math.hypot(sd, noise)))
 
 
 def _pinwheel() -> _Shape:

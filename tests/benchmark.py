@@ -7,6 +7,7 @@ python tests/benchmark.py --plane         in two dimensions; writes figures/plan
 python tests/benchmark.py --peers         against TorchEBM, and how the sampler's cost grows
 python tests/benchmark.py --rounding      the recipe with its weights rounded and not, ten seeds
 python tests/benchmark.py --images        the digits of notebook 9, three splits (eight minutes)
+python tests/benchmark.py --closing       all ways of the course; writes figures/closing.csv
 """
 
 import argparse
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+import closing
 import images_rows
 import peers
 import plane_rows
@@ -279,6 +281,7 @@ def arguments() -> tuple[argparse.Namespace, dict[str, Target]]:
     what.add_argument("--peers", action="store_true", help="with TorchEBM (about six minutes)")
     what.add_argument("--images", action="store_true", help="the digits; writes figures/images.csv")
     what.add_argument("--rounding", action="store_true", help="what rounding the weights costs")
+    what.add_argument("--closing", action="store_true", help="all ways (a quarter of an hour)")
     parser.add_argument("--targets", nargs="+", metavar="NAME", help="on these alone")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
     options = parser.parse_args()
@@ -307,6 +310,8 @@ def main() -> None:
         table = images_rows.main()
         show(table.fillna(""), "{:.3f}")
         save(table.to_dict("records"), options.json)
+    elif options.closing:
+        save(closing.main(), options.json)
     elif options.rounding:
         rows = list(rounding(targets))
         show(rows, "{:.2f}")

@@ -152,6 +152,7 @@ PANELS = {
     "07_trusting_chains": "diagnostics_panel",
     "08_two_dimensions": "plane_panel",
     "09_images": "inpainting_panel",
+    "10_scores_and_diffusion": "descent_panel",
 }
 """The lessons that have a panel, and the function that makes it."""
 

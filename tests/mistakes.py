@@ -55,6 +55,7 @@ from answers_models import (
     update,
 )
 from answers_plane import closed_in_two, nearest, stepped
+from answers_scores import SCORES_WRONG
 from more_answers import MORE_WRONG
 
 WRONG: list[tuple[str, Answer, str]] = [
@@ -336,4 +337,4 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("mode_weights", lambda p, x, h, c: nearest(p, x, h, c)[:, None], "shape (2, 1)"),
 ]
 
-WRONG += MORE_WRONG + CHAINS_WRONG + IMAGES_WRONG
+WRONG += MORE_WRONG + CHAINS_WRONG + IMAGES_WRONG + SCORES_WRONG

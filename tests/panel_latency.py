@@ -53,6 +53,9 @@ SLOW_MODES = """\
 modes = panels.plane_panel()
 modes.set(k=100, sd=0.2, moves="with jumps")
 modes"""
+FEW_STEPS = """\
+from helpers.panels import descent
+panels.descent_panel(descent.exact_score)"""
 ROWS = {
     "echo": (ECHO, "echo"),
     "histogram": ("panels.histogram_panel()", "number of bins"),
@@ -64,6 +67,7 @@ ROWS = {
     "diagnostics, slowest choices": (SLOW_CHAINS, "step size s"),
     "plane, scrubbing": ("panels.plane_panel()", "round k"),
     "plane, slowest choices": (SLOW_MODES, "spread sd"),
+    "down the levels": (FEW_STEPS, "steps K"),
 }
 """For each row the cell that makes the panel, and the label of the slider that is moved."""
 

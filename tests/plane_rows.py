@@ -39,13 +39,13 @@ def row(name: str, seed: int) -> dict[str, float]:
     fits = {
         "recipe": plane.log_density(energy, on)[0],
         "mixture by BIC": mixture.log_prob(on.points).reshape(log_p.shape),
-        "KDE, tuned": kernel_density(samples, on),
+        "KDE, tuned": kernel_density(samples, on)[0],
     }
     return {name: 1000 * plane.kl(log_p, fit, on) for name, fit in fits.items()} | {"s": seconds}
 
 
-def kernel_density(samples: Tensor, on: plane._Grid) -> Tensor:
-    """Return the log-density of a KDE, its width in units of the sd, chosen on a held-out fifth."""
+def kernel_density(samples: Tensor, on: plane._Grid) -> tuple[Tensor, Tensor]:
+    """Return a KDE's log-density and its widths (2,), times the sd's, by a held-out fifth."""
     sd = samples.std(0)
     z, held = samples / sd, torch.arange(len(samples)) % 5 == 0
 
@@ -56,7 +56,7 @@ def kernel_density(samples: Tensor, on: plane._Grid) -> Tensor:
 
     h = max(np.geomspace(0.01, 0.4, 20), key=likelihood) * sd
     A, B = ((-(((on.axis - samples[:, k, None]) / h[k]) ** 2) / 2).exp() / h[k] for k in (0, 1))
-    return (A.T @ B / (2 * math.pi * len(samples))).clamp(min=1e-300).log()
+    return (A.T @ B / (2 * math.pi * len(samples))).clamp(min=1e-300).log(), h
 
 
 def demands(kl: pd.Series) -> float:

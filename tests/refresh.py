@@ -69,7 +69,11 @@ def refresh(path: Path) -> None:
     path.write_text(canonical(execute(path)), encoding="utf-8")
 
 
-ANIMATIONS = {"particle_flow": "05_particle_flow", "plane_flow": "08_two_dimensions"}
+ANIMATIONS = {
+    "particle_flow": "05_particle_flow",
+    "plane_flow": "08_two_dimensions",
+    "noise_to_data": "10_scores_and_diffusion",
+}
 """The animations in figures/, each with the notebook that shows it."""
 
 

@@ -31,6 +31,9 @@ UNTRAINED = {
     "09_images": {
         "train-09": "deep = lambda z: z.square().sum(1) / 2 + 2 * z.sin().sum(1)",
     },
+    "10_scores_and_diffusion": {
+        "trained-10": "nets = {0: scores.LevelEnergy(columns[0], low, high, generator=seeded(0))}",
+    },
 }
 """For the ids of the cells that train a network, what takes their place here."""
 

@@ -67,6 +67,7 @@ from answers_models import (
     w1_by_cdfs,
 )
 from answers_plane import nearest, nearest_numpy, stepped, stepped_numpy
+from answers_scores import SCORES_RIGHT
 from helpers import exercises
 from mistakes import WRONG
 from more_answers import MORE_RIGHT
@@ -147,7 +148,7 @@ RIGHT: dict[str, list[Answer]] = {
     ],
     "mode_weights": [nearest, nearest_numpy],
 }
-RIGHT |= MORE_RIGHT | IMAGES_RIGHT
+RIGHT |= MORE_RIGHT | IMAGES_RIGHT | SCORES_RIGHT
 
 SEEDED = ["nll_gradient", "langevin_step", "train_step", "persistent", "new_density"]
 SEEDED += ["denoising_loss", "jump_to_data", "length_for", "left_weight"]

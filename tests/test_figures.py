@@ -24,7 +24,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("name", "pictures"), [("particle_flow", 31), ("plane_flow", 21)])
+PICTURES = {"particle_flow": 31, "plane_flow": 21, "noise_to_data": 41}
+
+
+@pytest.mark.parametrize(("name", "pictures"), PICTURES.items())
 def test_stored_animation_is_what_the_notebook_makes(name: str, pictures: int, made: Path) -> None:
     stored, new = (frames(folder / f"{name}.gif") for folder in (FIGURES, made))
     assert len(stored) == pictures

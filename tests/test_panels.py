@@ -13,7 +13,7 @@ from PIL import Image
 
 from cases import DIGITS, WHITE, uneven
 from helpers import densities, exact, panels
-from helpers.panels import flow, histogram, penalty
+from helpers.panels import descent, flow, histogram, penalty
 from helpers.panels.controls import choice, number, player
 from helpers.panels.screen import Screen
 from helpers.panels.widgets import Panel, blank
@@ -36,6 +36,7 @@ MAKERS = {
     "diagnostics": panels.diagnostics_panel,
     "plane": panels.plane_panel,
     "inpainting": lambda: panels.inpainting_panel(uneven, WHITE, DIGITS[:9]),
+    "descent": lambda: panels.descent_panel(lambda x, level: 0.9 * descent.exact_score(x, level)),
 }
 
 

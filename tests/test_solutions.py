@@ -60,7 +60,7 @@ def test_a_solution_fits_into_its_stub(path, number: str) -> None:
     """In the lesson: its imports, the exercises' setup, the solution for the stub, the check."""
     lesson, solution = cells_of(LESSON[path.name[:2]]), cells_of(path)[f"solution-{number}"].source
     first = next(cell for cell in lesson.values() if cell.cell_type == "code")
-    setup = lesson[f"exercise-{number[0]}-0-setup"].source
+    setup = lesson[f"exercise-{number.split('-')[0]}-0-setup"].source
     stub, check = (lesson[f"exercise-{number}-{part}"].source for part in ("stub", "check"))
     head = stub.splitlines()[0]
     assert head in solution, "the solution has another name or other arguments than the stub"

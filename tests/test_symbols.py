@@ -9,7 +9,7 @@ import pytest
 
 from course import LESSONS, ROOT
 
-TABLE = re.compile(r"^\| \$([^$]+)\$ \| (.+) \| (\d\.\d) \|$", re.MULTILINE)
+TABLE = re.compile(r"^\| \$([^$]+)\$ \| (.+) \| (\d+\.\d) \|$", re.MULTILINE)
 MATHS = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
 SPACING = re.compile(r"\\(?:[,;!: ]|[bB]ig\b|left\b|right\b|quad\b|qquad\b)|\s")
 TOKEN = re.compile(
@@ -30,6 +30,7 @@ LOCAL = {
     7: "Y b r u δ λ",
     8: "C F G H I J L M h u w γ κ λ Λ Σ Φ",
     9: "C H L b h r u w β",
+    10: "D F G J b r u w φ",
 }
 """Letters that need no row, by the notebook in which they are explained and used."""
 lesson = pytest.mark.parametrize("path", LESSONS.values(), ids=LESSONS)

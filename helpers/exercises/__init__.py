@@ -41,6 +41,10 @@ from helpers.exercises.plane import mode_weights as mode_weights
 from helpers.exercises.recipes import denoising_loss as denoising_loss
 from helpers.exercises.recipes import noise_for as noise_for
 from helpers.exercises.recipes import resting_theta as resting_theta
+from helpers.exercises.scores import denoised as denoised
+from helpers.exercises.scores import denoising_target as denoising_target
+from helpers.exercises.scores import kl_from_slopes as kl_from_slopes
+from helpers.exercises.scores import step_variance as step_variance
 from helpers.exercises.step import langevin_step as langevin_step
 from helpers.exercises.training import penalised_optimum as penalised_optimum
 from helpers.exercises.training import train_step as train_step

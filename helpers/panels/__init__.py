@@ -9,6 +9,7 @@ from helpers.panels.chain import SAMPLERS as SAMPLERS
 from helpers.panels.chain import SCHEDULES as SCHEDULES
 from helpers.panels.chain import STARTS as STARTS
 from helpers.panels.chain import TARGETS as TARGETS
+from helpers.panels.descent import descent_panel as descent_panel
 from helpers.panels.diagnostics import diagnostics_panel as diagnostics_panel
 from helpers.panels.flow import BOXES as BOXES
 from helpers.panels.flow import flow_frames as flow_frames

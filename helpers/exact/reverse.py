@@ -1,0 +1,132 @@
+"""The exact law of a reverse sampler, on a line and in the plane.
+
+Each step goes to a Gaussian of one variance about a mean that depends on the place, so it is a
+product with a matrix, as a Langevin step is. The noise shrinks with the level; so every level has
+a grid of its own, fine enough for the step that leads to it and for the one that leaves it.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from torch import Tensor
+
+from helpers.exact import plane
+from helpers.exact.laws import gaussian_kernel
+from helpers.exact.line import GridError, grid
+from helpers.scores import Score, check_levels, reverse_step
+
+_FINE = 0.75
+"""The spacing of a grid, in standard deviations of the noise; sums are then good to 1e-15."""
+
+_LOSS = 1e-5
+"""The largest probability that the grids may lose, all steps together."""
+
+_RARE = 1e-11
+"""A next grid holds all that comes from places whose density is no smaller, against the highest.
+
+And an eighth more at either end (in the plane a tenth): few steps make a law with shorter tails
+than the density's that it is held against.
+"""
+
+
+def _spacing(score: Score, low: float, high: float, step: tuple[float, float], v: float) -> float:
+    """Return a spacing at which the step's means are no farther apart than its noise is wide."""
+    x = grid(low, high, 401)
+    means, variance = reverse_step(score, x[:, None], *step, v)
+    slope = means.diff(dim=0).abs().max().item() / (x[1] - x[0]).item()
+    return _FINE * math.sqrt(variance) / slope
+
+
+def line_law(
+    score: Score,
+    levels: Sequence[float],
+    start: tuple[float, float],
+    *,
+    v: float = 0.0,
+    last: Tensor | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield a grid x (m,) and the law's log-density on it, before the first and after every step.
+
+    Args:
+        score: from x (m, 1) and a level to (m, 1).
+        levels: decreasing.
+        start: mean and standard deviation of the Gaussian law at the first level.
+        v: of the step's variance, see ``scores.reverse_step``.
+        last: a grid for the last law, fine enough for its step; what lies beyond it is left out.
+
+    Raises:
+        GridError: if the grids lose more than ``_LOSS``, as where a score throws mass far out.
+    """
+    levels = check_levels(levels)
+    steps, (mean, sd), lost = list(pairwise(levels)), start, 0.0
+    ends = mean - 7 * sd, mean + 7 * sd
+    h = _spacing(score, *ends, steps[0], v)
+    x = grid(*ends, max(201, math.ceil(14 * sd / h)))
+    log_p = -((x - mean) ** 2) / (2 * sd**2) - math.log(sd * math.sqrt(2 * math.pi))
+    yield x, log_p
+    p = log_p.exp()
+    for k, (level, lower) in enumerate(steps):
+        means, variance = reverse_step(score, x[:, None], level, lower, v)
+        left, right = (end.item() for end in means[p > _RARE * p.max()].aminmax())
+        reach = 6.5 * math.sqrt(variance) + (right - left) / 8
+        ends = left - reach, right + reach
+        h = _FINE * math.sqrt(variance)
+        h = min(h, _spacing(score, *ends, steps[k + 1], v)) if k + 1 < len(steps) else h
+        final = k + 1 == len(steps) and last is not None
+        y = last if final else grid(*ends, max(201, math.ceil((ends[1] - ends[0]) / h)))
+        kernel = gaussian_kernel(means[:, 0], variance, y)
+        cell = (x[1] - x[0]).item()
+        lost += 0.0 if final else (p @ (1 - kernel.sum(1)).abs()).item() * cell
+        if not lost <= _LOSS:
+            raise GridError(f"the grids lose a mass of {lost:.1e} by the level {lower:.3g}.")
+        x, p = y, p @ kernel * (cell / (y[1] - y[0]).item())
+        yield x, p.log()
+
+
+def plane_law(
+    score: Score,
+    levels: Sequence[float],
+    start: tuple[Tensor, Tensor],
+    *,
+    v: float = 0.0,
+) -> Iterator[tuple[plane._Grid, Tensor]]:
+    """Yield a grid of the plane and the law's log-density on it, before and after every step.
+
+    Args:
+        score: from x (n, 2) and a level to (n, 2).
+        levels: decreasing.
+        start: mean (2,) and standard deviations (2,) of the Gaussian law at the first level.
+        v: of the step's variance, see ``scores.reverse_step``.
+
+    Raises:
+        GridError: if the grids lose more than ``_LOSS``, as where 251 × 251 points are too few.
+    """
+    levels, (mean, sd), lost = check_levels(levels), start, 0.0
+    steps = list(pairwise(levels))
+    far = (mean.abs() + 6.5 * sd).max().item()
+    on = plane.grid(far, _points(score, far, steps[0], v))
+    z = (on.points - mean) / sd
+    p = ((-z.square().sum(1) / 2).exp() / (2 * math.pi * sd.prod())).reshape(2 * [len(on.axis)])
+    yield on, p.log()
+    for k, (level, lower) in enumerate(steps):
+        means, variance = reverse_step(score, on.points, level, lower, v)
+        held = means[(p > _RARE * p.max()).flatten()]
+        far = 1.1 * held.abs().max().item() + 6.5 * math.sqrt(variance)
+        m = math.ceil(2 * far / (_FINE * math.sqrt(variance))) + 1
+        m = max(m, _points(score, far, steps[k + 1], v)) if k + 1 < len(steps) else m
+        to = plane.grid(far, min(max(m, 41), 251))
+        step = plane.gaussian_step(means, variance, on, to)
+        lost += (p * step.lost).sum().item() * on.cell
+        if not lost <= _LOSS:
+            raise GridError(f"the grids lose a mass of {lost:.1e} by the level {lower:.3g}.")
+        on, p = to, step.apply(p)
+        yield on, p.log()
+
+
+def _points(score: Score, far: float, step: tuple[float, float], v: float) -> int:
+    """Return how many points an axis needs for the step's means to be as dense as its noise."""
+    on = plane.grid(far, 101)
+    means, variance = reverse_step(score, on.points, *step, v)
+    gaps = [means.reshape(101, 101, 2).diff(dim=dim).norm(dim=2).max().item() for dim in (0, 1)]
+    return min(251, math.ceil(100 * max(gaps) / (_FINE * math.sqrt(variance))) + 1)
