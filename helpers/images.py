@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from sklearn.covariance import LedoitWolf
 from torch import Tensor
 
-from helpers.checks import generator_for
+from helpers.chains import check_particles
+from helpers.checks import generator_for, whole
 from helpers.data import as_samples
 
 _LEVELS = 17
@@ -72,14 +73,15 @@ class Whitening:
 
     def _check(self, x: Tensor, name: str) -> None:
         """Raise unless x has as many pixels as the images of the fit."""
-        if x.ndim != 2 or x.shape[1] != len(self.m):
+        check_particles(x, name)
+        if x.shape[1] != len(self.m):
             size = f"(n, {len(self.m)}), as the images that were whitened"
             raise ValueError(f"{name} has shape {tuple(x.shape)}; it must be {size}.")
 
 
 def sheet(images: Tensor, columns: int = 10) -> np.ndarray:
     """Return square images (n, d) beside and below each other, with NaN between them."""
-    n, d = images.shape
+    (n, d), columns = images.shape, whole(columns, "columns", 1)
     side, rows = math.isqrt(d), -(-n // columns)
     if side**2 != d:
         raise ValueError(f"images has shape {(n, d)}; d must be a square, such as 64.")

@@ -39,6 +39,8 @@ def powers(high: float, low: float, n_steps: int, power: float = 7.0) -> list[fl
 
 def check_levels(levels: Sequence[float]) -> list[float]:
     """Return the levels, at least two, as numbers; raise unless each is below the one before."""
+    if isinstance(levels, str) or not hasattr(levels, "__len__"):
+        raise TypeError(f"levels is {levels!r}; it must be a sequence of decreasing numbers.")
     levels = [number(level, f"levels[{k}]", 0, above=True) for k, level in enumerate(levels)]
     if len(levels) < 2:
         raise ValueError(f"levels has {len(levels)} level(s); a step needs one to go to.")
@@ -62,6 +64,8 @@ def _ask(score: Score, x: Tensor, level: float) -> Tensor:
             f"score returned {shape} for particles of shape {tuple(x.shape)}; it must return a"
             " tensor of their shape."
         )
+    if not value.isfinite().all():
+        raise ValueError(f"score returned NaN or infinity at the level {level:g}.")
     return value
 
 
@@ -74,14 +78,24 @@ def reverse_step(
     given x (Tweedie's formula, Robbins 1956). The variance, (σ² − σ'²)(v + σ'²)/(v + σ²), is exact
     for Gaussian data of the variance v. v = 0 is the ancestral step (Ho and others 2020, Song and
     others 2021), v = ∞ the Euler–Maruyama step of the reverse diffusion in the time σ².
+
+    Raises:
+        TypeError, ValueError: if lower is not below level, v is negative, or the score returns
+            another shape or is not finite.
     """
+    level, lower = check_levels([level, lower])
+    v = v if v == math.inf else number(v, "v", 0)
     drop = level**2 - lower**2
     share = 1.0 if v == math.inf else (v + lower**2) / (v + level**2)
     return x + drop * _ask(score, x, level), drop * share
 
 
 def flow_step(score: Score, x: Tensor, level: float, lower: float) -> Tensor:
-    """Return x after a Heun step of dx/dσ = −σ ∇ₓ log p_σ(x), which moves p_σ without noise."""
+    """Return x after a Heun step of dx/dσ = −σ ∇ₓ log p_σ(x), which moves p_σ without noise.
+
+    It goes to a lower level or to a higher one, as lower says.
+    """
+    check_levels(sorted([level, lower], reverse=True))
     slope = -level * _ask(score, x, level)
     there = x + (lower - level) * slope
     return x + (lower - level) * (slope - lower * _ask(score, there, lower)) / 2
@@ -98,8 +112,8 @@ def descend(
     """Yield the particles (n, d) before the first and after every step down the levels.
 
     Raises:
-        TypeError, ValueError: if levels do not decrease or are fewer than two, or the score
-            returns another shape.
+        TypeError, ValueError: if levels do not decrease or are fewer than two, v is negative, or
+            the score returns another shape or is not finite.
     """
     check_particles(x, "x")
     levels, generator = check_levels(levels), generator_for(generator, x.device)
@@ -124,7 +138,8 @@ class _AtLevels(nn.Module):
         generator: torch.Generator,
     ):
         super().__init__()
-        data = as_samples(data, "data")
+        data, generator = as_samples(data, "data"), generator_for(generator)
+        width, layers = whole(width, "width", 1), whole(layers, "layers", 1)
         self.low, self.high = check_levels([high, low])[::-1]
         self.register_buffer("mean", data.mean(0))
         self.register_buffer("sd", data.std(0))
@@ -135,7 +150,13 @@ class _AtLevels(nn.Module):
 
     def inside(self, x: Tensor, level: Tensor | float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return z (n, d), √(sd² + σ²), σ (n, 1) and what the network says of z and σ."""
-        level = torch.as_tensor(level, dtype=x.dtype).expand(len(x), 1)
+        if x.ndim != 2 or x.shape[1] != len(self.mean):
+            raise ValueError(f"x has shape {tuple(x.shape)}; it must be (n, {len(self.mean)}).")
+        level = torch.as_tensor(level, dtype=x.dtype)
+        if level.shape not in {(), (len(x), 1)} or not (level > 0).all():
+            came = level.item() if level.ndim == 0 else f"a tensor {tuple(level.shape)}"
+            raise ValueError(f"level is {came}; it must be a positive number, or ({len(x)}, 1).")
+        level = level.expand(len(x), 1)
         total = (self.sd**2 + level**2).sqrt()
         z = (x - self.mean) / total
         place = (level / self.low).log() / math.log(self.high / self.low)

@@ -83,10 +83,12 @@ def test_images_are_drawn_where_they_belong() -> None:
         (lambda x: white().z(x[:, :63]), "images has shape (1797, 63); it must be (n, 64), as the"),
         (lambda x: white().x(x[:, :1]), "z has shape (1797, 1); it must be (n, 64), as the images"),
         (lambda x: images.sheet(x[:, :63]), "images has shape (1797, 63); d must be a square"),
+        (lambda x: images.sheet(x, 0), "columns is 0; it must be a whole number, 1 or more."),
+        (lambda x: white().x(x[:2].tolist()), "z is list; it must be a floating-point tensor"),
     ],
 )
 def test_what_cannot_be_used_is_named(levels: Tensor, make, words: str) -> None:
-    with pytest.raises(ValueError) as error:
+    with pytest.raises((TypeError, ValueError)) as error:
         make(levels)
     assert words in str(error.value)
 

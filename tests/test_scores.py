@@ -72,6 +72,7 @@ def test_what_gives_no_levels_is_named(spaced, arguments, said) -> None:
         ([1.0, 0.0], "levels[1] is 0.0; it must be a finite number, above 0."),
         ([1.0, math.nan], "levels[1] is nan; it must be a finite number, above 0."),
         ([1.0, "0.5"], "levels[1] is '0.5'; it must be a finite number, above 0."),
+        (1.0, "levels is 1.0; it must be a sequence of decreasing numbers."),
     ],
 )
 def test_bad_levels_are_named_wherever_they_go(levels, said) -> None:
@@ -92,6 +93,7 @@ def test_bad_levels_are_named_wherever_they_go(levels, said) -> None:
         (lambda x, level: x.sum(), "score returned () for particles of shape (4, 2); it must"),
         (lambda x, level: 0.0, "score returned float for particles of shape (4, 2); it must"),
         (None, "score is None; it must be a function of particles and a level."),
+        (lambda x, level: x / 0, "score returned NaN or infinity at the level "),
     ],
 )
 def test_a_score_of_another_shape_is_named(score, said) -> None:
@@ -101,6 +103,37 @@ def test_a_score_of_another_shape_is_named(score, said) -> None:
         lambda: scores.flow_step(score, x, 2.0, 1.0),
         lambda: list(scores.descend(score, x, LEVELS, generator=seeded())),
     ):
+        with pytest.raises((TypeError, ValueError), match=f"^{re.escape(said)}"):
+            call()
+
+
+def test_what_no_step_or_start_can_be_is_named() -> None:
+    x = torch.zeros(4, 2, dtype=torch.float64)
+    for said, call in {
+        "levels go from 1 to 2": lambda: scores.reverse_step(gaussian_score, x, 1.0, 2.0),
+        "v is -1": lambda: scores.reverse_step(gaussian_score, x, 2.0, 1.0, -1),
+        "levels[1] is -1": lambda: scores.flow_step(gaussian_score, x, -1, 2.0),
+        "v is nan": lambda: list(reverse.line_law(gaussian_score, LEVELS, (0, 1), v=math.nan)),
+        "start is (0, 1, 2)": lambda: list(reverse.line_law(gaussian_score, LEVELS, (0, 1, 2))),
+        "start is (0, 1)": lambda: list(reverse.plane_law(gaussian_score, LEVELS, (0, 1))),
+        "start's standard": lambda: list(reverse.line_law(gaussian_score, LEVELS, (0, 0))),
+    }.items():
+        with pytest.raises(ValueError, match=f"^{re.escape(said)}"):
+            call()
+
+
+@pytest.mark.parametrize("network", [scores.LevelEnergy, scores.LevelScore])
+def test_what_no_network_takes_is_named(network) -> None:
+    data = torch.randn(50, 2, dtype=torch.float64, generator=seeded())
+    net = network(data, 0.1, 1, generator=seeded())
+    for said, call in {
+        "width is 0": lambda: network(data, 0.1, 1, width=0, generator=seeded()),
+        "layers is 0": lambda: network(data, 0.1, 1, layers=0, generator=seeded()),
+        "generator is None": lambda: network(data, 0.1, 1, generator=None),
+        "x has shape (50, 1)": lambda: net(data[:, :1], 0.5),
+        "level is 0.0": lambda: net(data, 0.0),
+        "level is a tensor (50,)": lambda: net(data, torch.ones(50)),
+    }.items():
         with pytest.raises((TypeError, ValueError), match=f"^{re.escape(said)}"):
             call()
 

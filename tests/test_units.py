@@ -176,3 +176,18 @@ def test_one_temperature_is_refused(T: int, s: float, words: str) -> None:
     with pytest.raises(ValueError) as error:
         exact.ais(some(2, 3), start(5, 3, 0), T, s, generator=seeded())
     assert str(error.value) == words
+
+
+@pytest.mark.parametrize(
+    ("energy", "words"),
+    [
+        (3, "energy is 3; it must be a function of particles (n, d)."),
+        (lambda x: x, "energy returned shape (5, 3) for particles of shape (5, 3); it must"),
+        (lambda x: x.sum(1) * math.nan, "energy is NaN or −∞ at a particle; it must be"),
+        (lambda x: x.sum(1) - math.inf, "energy is NaN or −∞ at a particle; it must be"),
+    ],
+)
+def test_what_is_no_energy_is_named(energy, words: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as error:
+        exact.ais(energy, start(5, 3, 0), 9, 0.1, generator=seeded())
+    assert str(error.value).startswith(words)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from helpers.chains import StepSize, check_particles, step_sizes
 from helpers.checks import generator_for, whole
-from helpers.densities import Energy
+from helpers.densities import Energy, ask
 from helpers.langevin import energy_and_gradient, mala_step
 
 
@@ -61,7 +61,10 @@ def ais(
     x, order, accepted = x.double(), range(last + 1), 0.0
     for before, now in pairwise(reversed(order) if reverse else order):
         with torch.no_grad():
-            higher = x.square().sum(-1) / 2 - energy(x)  # what f lies below the first energy
+            f = ask(energy, x.clone())
+        if (f.isnan() | (f == -math.inf)).any():
+            raise ValueError("energy is NaN or −∞ at a particle; it must be a number, or ∞.")
+        higher = x.square().sum(-1) / 2 - f  # what f lies below the first energy
         logs += higher * abs(now - before) / last
 
         def path(z: Tensor, beta: float = now / last) -> Tensor:

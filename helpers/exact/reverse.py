@@ -9,8 +9,10 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor
 
+from helpers.checks import number
 from helpers.exact import plane
 from helpers.exact.laws import gaussian_kernel
 from helpers.exact.line import GridError, grid
@@ -35,7 +37,22 @@ def _spacing(score: Score, low: float, high: float, step: tuple[float, float], v
     x = grid(low, high, 401)
     means, variance = reverse_step(score, x[:, None], *step, v)
     slope = means.diff(dim=0).abs().max().item() / (x[1] - x[0]).item()
-    return _FINE * math.sqrt(variance) / slope
+    return _FINE * math.sqrt(variance) / max(slope, 1e-9)
+
+
+def _start(start: Sequence, d: int) -> tuple[list[float], list[float]]:
+    """Return the means and the standard deviations, d of each, of the first law, or say why not."""
+    try:
+        mean, sd = (torch.as_tensor(part, dtype=torch.float64).flatten().tolist() for part in start)
+    except (TypeError, ValueError, RuntimeError):
+        mean = sd = []
+    if {len(mean), len(sd)} != {d}:
+        raise ValueError(
+            f"start is {start!r}; it must be a mean and a standard deviation, {d} of each."
+        )
+    return [number(m, "start's mean") for m in mean], [
+        number(s, "start's standard deviation", 0, above=True) for s in sd
+    ]
 
 
 def line_law(
@@ -56,10 +73,11 @@ def line_law(
         last: a grid for the last law, fine enough for its step; what lies beyond it is left out.
 
     Raises:
+        TypeError, ValueError: for levels, a start, a score or a v that is not as above.
         GridError: if the grids lose more than ``_LOSS``, as where a score throws mass far out.
     """
-    levels = check_levels(levels)
-    steps, (mean, sd), lost = list(pairwise(levels)), start, 0.0
+    steps, lost = list(pairwise(check_levels(levels))), 0.0
+    (mean,), (sd,) = _start(start, 1)
     ends = mean - 7 * sd, mean + 7 * sd
     h = _spacing(score, *ends, steps[0], v)
     x = grid(*ends, max(201, math.ceil(14 * sd / h)))
@@ -100,10 +118,11 @@ def plane_law(
         v: of the step's variance, see ``scores.reverse_step``.
 
     Raises:
+        TypeError, ValueError: for levels, a start, a score or a v that is not as above.
         GridError: if the grids lose more than ``_LOSS``, as where 251 × 251 points are too few.
     """
-    levels, (mean, sd), lost = check_levels(levels), start, 0.0
-    steps = list(pairwise(levels))
+    steps, lost = list(pairwise(check_levels(levels))), 0.0
+    mean, sd = (torch.tensor(values, dtype=torch.float64) for values in _start(start, 2))
     far = (mean.abs() + 6.5 * sd).max().item()
     on = plane.grid(far, _points(score, far, steps[0], v))
     z = (on.points - mean) / sd
@@ -129,4 +148,5 @@ def _points(score: Score, far: float, step: tuple[float, float], v: float) -> in
     on = plane.grid(far, 101)
     means, variance = reverse_step(score, on.points, *step, v)
     gaps = [means.reshape(101, 101, 2).diff(dim=dim).norm(dim=2).max().item() for dim in (0, 1)]
-    return min(251, math.ceil(100 * max(gaps) / (_FINE * math.sqrt(variance))) + 1)
+    m = math.ceil(100 * max(gaps) / (_FINE * math.sqrt(variance))) + 1
+    return min(max(m, 41), 251)
