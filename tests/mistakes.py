@@ -328,6 +328,7 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("denoising_loss", lambda *a: 7.0, "The loss for"),
     ("after_one_step", lambda m, C, P, s: stepped(m, C, P, s)[0], "Return two things"),
     ("after_one_step", lambda m, C, P, s: (m[:, None], C), "shape (2, 1)"),
+    ("after_one_step", lambda m, C, P, s: stepped(m, C, P, s)[::-1], "mean (2,) first"),
     ("after_one_step", lambda m, C, P, s: stepped(2 * m, C, P, s), "row by row: expected"),
     ("after_one_step", lambda m, C, P, s: stepped(m, C, P, 0.25), "after a large step"),
     ("after_one_step", lambda m, C, P, s: stepped(m.mul_(1.0001), C, P, s), "in place"),

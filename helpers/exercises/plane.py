@@ -66,6 +66,10 @@ AFTER: Mistakes = [
         _after(last=lambda K, C: K @ C),
     ),
     (
+        "The mean is right. The covariance is multiplied from both sides, (I − sΛ) C (I − sΛ).",
+        _after(last=lambda K, C: C @ K),
+    ),
+    (
         "The mean is right. Here each entry was squared; (I − sΛ) is a matrix, so use @.",
         _after(last=lambda K, C: K**2 * C),
     ),
@@ -83,6 +87,8 @@ def _stacked(answer: object) -> object:
         pair = answer(*arguments)
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise Wrong("Return two things: the mean (2,) and the covariance (2, 2).")
+        if [getattr(value, "shape", None) for value in pair] == [(2, 2), (2,)]:
+            raise Wrong("Return the mean (2,) first, and then the covariance (2, 2).")
         return torch.cat([as_tensor(pair[0], (2,))[None], as_tensor(pair[1], (2, 2))])
 
     return stacked
