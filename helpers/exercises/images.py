@@ -84,13 +84,14 @@ def _two(d: int, size: float, low: float, high: float, v: float) -> tuple[Tensor
 def log_z_of_two(answer: object) -> str:
     """Check answer(w, b, v): log Z of an energy with two units, w (2, d) and b (2,).
 
-    The last case has masses too large for a float, and one too small.
+    Two cases have masses too large for a float, or too small.
     """
     cases = {
         "log Z in two dimensions": _two(2, 0.9, -0.6, 0.8, 1.3),
         "log Z in one dimension": _two(1, 1.7, 0.5, -1.2, 0.4),
         "log Z of a narrow one in 64": _two(64, 0.4, 1.0, -0.7, 0.2),
         "log Z with a bias of 900": _two(3, 0.5, 900.0, -900.0, 2.0),
+        "log Z with both biases far below 0": _two(3, 0.5, -800.0, -900.0, 2.0),
     }
     agree(answer, _log_z(), cases, LOG_Z_MISTAKES.items())
     return (
@@ -149,8 +150,8 @@ ANNEALED_MISTAKES = {
 
 
 def _well(x: Tensor) -> Tensor:
-    """Return the energy of particles (n, d): a quartic, uneven in its axes."""
-    return (x**4 / 8 - x / torch.arange(1, x.shape[1] + 1, dtype=x.dtype)).sum(-1)
+    """Return the energy of places (…, d): a quartic, uneven in its axes."""
+    return (x**4 / 8 - x / torch.arange(1, x.shape[-1] + 1, dtype=x.dtype)).sum(-1)
 
 
 def _run(n: int, d: int, betas: list[float], size: float) -> tuple[Callable, Tensor, Tensor]:
