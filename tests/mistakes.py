@@ -334,6 +334,7 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("after_one_step", lambda m, C, P, s: stepped(m.mul_(1.0001), C, P, s), "in place"),
     ("largest_step", lambda C: 7.0, "a long ellipse"),
     ("largest_step", closed_in_two, "in three dimensions"),
+    ("largest_step", lambda C: closed_in_two(C).clamp(max=2), "a wide ellipse"),
     ("mode_weights", lambda p, x, h, c: torch.zeros(len(c)), "The two weights: expected"),
     ("mode_weights", lambda p, x, h, c: nearest(p, x, h, c)[:, None], "shape (2, 1)"),
 ]
