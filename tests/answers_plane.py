@@ -14,6 +14,15 @@ def stepped_numpy(mean, covariance, precision, s):
     return [keep.dot(mean.numpy()), keep @ covariance.numpy() @ keep.T + np.diag([2 * s, 2 * s])]
 
 
+def stepped_along_axes(mean, covariance, precision, s):
+    """In the eigenvectors' coordinates, as lists."""
+    values, vectors = torch.linalg.eigh(precision)
+    part, turned = 1 - s * values, vectors.T @ covariance @ vectors
+    turned = part[:, None] * turned * part + torch.diag(0 * part + 2 * s)
+    moved = vectors @ (part * (vectors.T @ mean))
+    return moved.tolist(), (vectors @ turned @ vectors.T).tolist()
+
+
 def closed_in_two(covariance):
     """The smaller root of λ² − tr λ + det: right for two dimensions only."""
     half = covariance.diagonal().sum() / 2

@@ -25,6 +25,12 @@ def tweedie_numpy(y, score, sigma):
     return (y + sigma * sigma * score(y, sigma)).numpy()
 
 
+def tweedie_by_rows(y, score, sigma):
+    """With a level for each row."""
+    level = torch.full((len(y), 1), sigma, dtype=torch.float64)
+    return y + level**2 * score(y, level)
+
+
 def left(sigma, lower, v):
     return (sigma**2 - lower**2) * (v + lower**2) / (v + sigma**2)
 
@@ -43,6 +49,11 @@ def area_of_squares(sigmas, fisher):
     return np.trapezoid(fisher.numpy(), sigmas.numpy() ** 2)
 
 
+def area_from_the_left(sigmas, fisher):
+    """∫ F dσ² by the height at the left of each interval."""
+    return (fisher[:-1] * (sigmas**2).diff()).sum()
+
+
 def area_over_logs(sigmas, fisher):
     return torch.trapezoid(2 * sigmas**2 * fisher, sigmas.log()).item()
 
@@ -54,9 +65,9 @@ def published_target(x, y, sigma):
 
 SCORES_RIGHT = {
     "denoising_target": [target, target_by_autograd],
-    "denoised": [tweedie, tweedie_numpy],
+    "denoised": [tweedie, tweedie_numpy, tweedie_by_rows],
     "step_variance": [left, left_by_regression],
-    "kl_from_slopes": [area, area_of_squares, area_over_logs],
+    "kl_from_slopes": [area, area_of_squares, area_over_logs, area_from_the_left],
 }
 
 SCORES_WRONG = [
@@ -72,9 +83,23 @@ SCORES_WRONG = [
     ("denoised", lambda y, f, s: tweedie(y, f, s)[:, 0], "returned shape (7,)"),
     ("denoised", lambda y, f, s: tweedie(y, f, 0.6), "at σ = 2.3: expected"),
     ("denoised", lambda y, f, s: y, "at σ = 0.6: expected"),
+    ("denoised", lambda y, f, s: y + s**2 * f(y, s).sum(1, keepdim=True), "y in 3 dimensions"),
+    ("denoised", lambda y, f, s: y + s**2 * f(s, y), "this is a value of type float"),
+    (
+        "denoised",
+        lambda y, f, s: y + s**2 * f(y, s + 0 * y[:, 0]),
+        "level; this has the shape (7,)",
+    ),
     ("step_variance", lambda a, b, v: left(a, b, 0.49), "From 20.0 to 12.0"),
     ("step_variance", lambda a, b, v: left(a, b, v) + 1, "From 2.0 to 0.7"),
+    ("step_variance", lambda a, b, v: left(a, b, 1e9 if a - b < 0.1 else v), "From 0.5"),
     ("kl_from_slopes", lambda s, F: area(s, F) + math.pi, "up to σ = 3: expected"),
-    ("kl_from_slopes", lambda s, F: 2 * s * F, "returned shape (4000,)"),
+    ("kl_from_slopes", lambda s, F: area(s[:-1], F[:-1]), "up to σ = 3: expected"),
+    (
+        "kl_from_slopes",
+        lambda s, F: (2 * s**2 * F).mean() * (s[-1] / s[0]).log(),  # as if even in log σ
+        "up to σ = 3: expected",
+    ),
+    ("kl_from_slopes", lambda s, F: 2 * s * F, "returned shape (8000,)"),
 ]
 """The check's own table has the other mistakes; words here are those that no other verdict has."""

@@ -328,11 +328,13 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("denoising_loss", lambda *a: 7.0, "The loss for"),
     ("after_one_step", lambda m, C, P, s: stepped(m, C, P, s)[0], "Return two things"),
     ("after_one_step", lambda m, C, P, s: (m[:, None], C), "shape (2, 1)"),
+    ("after_one_step", lambda m, C, P, s: stepped(m, C, P, s)[::-1], "mean (2,) first"),
     ("after_one_step", lambda m, C, P, s: stepped(2 * m, C, P, s), "row by row: expected"),
     ("after_one_step", lambda m, C, P, s: stepped(m, C, P, 0.25), "after a large step"),
     ("after_one_step", lambda m, C, P, s: stepped(m.mul_(1.0001), C, P, s), "in place"),
     ("largest_step", lambda C: 7.0, "a long ellipse"),
     ("largest_step", closed_in_two, "in three dimensions"),
+    ("largest_step", lambda C: closed_in_two(C).clamp(max=2), "a wide ellipse"),
     ("mode_weights", lambda p, x, h, c: torch.zeros(len(c)), "The two weights: expected"),
     ("mode_weights", lambda p, x, h, c: nearest(p, x, h, c)[:, None], "shape (2, 1)"),
 ]

@@ -26,7 +26,7 @@ def test_the_symptom_comes_before_the_hint() -> None:
 
 def test_a_square_from_a_row_and_a_column_is_explained() -> None:
     verdict = said("langevin_step", lambda f, x, s, g: x + torch.randn(len(x)))
-    assert verdict.endswith("filled in a square.")
+    assert verdict.endswith("filled in a square?")
 
 
 def test_arguments_are_told_where_a_function_raises() -> None:
@@ -34,6 +34,8 @@ def test_arguments_are_told_where_a_function_raises() -> None:
     assert verdict.endswith("math domain error (with step = 0.3, noise = 0.6, v = 0.9).")
     verdict = said("score", lambda f, points: 1 / 0)
     assert verdict.endswith("division by zero (with points of shape (6, 1)).")
+    verdict = said("noise_for", lambda step, *rest, **others: 1 / 0)
+    assert verdict.endswith("division by zero (with step = 0.13, 0.7).")
 
 
 def test_figures_that_differ_look_different() -> None:

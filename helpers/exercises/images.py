@@ -84,13 +84,14 @@ def _two(d: int, size: float, low: float, high: float, v: float) -> tuple[Tensor
 def log_z_of_two(answer: object) -> str:
     """Check answer(w, b, v): log Z of an energy with two units, w (2, d) and b (2,).
 
-    The last case has masses too large for a float, and one too small.
+    Two cases have masses too large for a float, and too small.
     """
     cases = {
         "log Z in two dimensions": _two(2, 0.9, -0.6, 0.8, 1.3),
         "log Z in one dimension": _two(1, 1.7, 0.5, -1.2, 0.4),
         "log Z of a narrow one in 64": _two(64, 0.4, 1.0, -0.7, 0.2),
-        "log Z with a bias of 900": _two(3, 0.5, 900.0, -900.0, 2.0),
+        "log Z with a bias of 900": _two(3, 0.5, 900.0, -1.5, 2.0),
+        "log Z with both biases far below 0": _two(3, 0.5, -800.0, -900.0, 2.0),
     }
     agree(answer, _log_z(), cases, LOG_Z_MISTAKES.items())
     return (
@@ -149,8 +150,8 @@ ANNEALED_MISTAKES = {
 
 
 def _well(x: Tensor) -> Tensor:
-    """Return the energy of particles (n, d): a quartic, uneven in its axes."""
-    return (x**4 / 8 - x / torch.arange(1, x.shape[1] + 1, dtype=x.dtype)).sum(-1)
+    """Return the energy of places (…, d): a quartic, uneven in its axes."""
+    return (x**4 / 8 - x / torch.arange(1, x.shape[-1] + 1, dtype=x.dtype)).sum(-1)
 
 
 def _run(n: int, d: int, betas: list[float], size: float) -> tuple[Callable, Tensor, Tensor]:
@@ -165,13 +166,13 @@ def annealed_log_z(answer: object) -> str:
     """Check answer(energy, states, betas): log Z from a forward run, states (K, n, d).
 
     ``betas`` are K + 1 from 0 to 1; the particles stand at states[k] when β goes from betas[k] to
-    betas[k + 1]. The last case has log weights of −1 000 and less.
+    betas[k + 1]. The last case has log weights of −10 000 and less, far apart.
     """
     cases = {
         "log Z from three steps": _run(4, 2, [0, 0.1, 0.4, 1], 1.5),
         "log Z from one step of one particle": _run(1, 3, [0, 1], 0.8),
         "log Z from five steps": _run(7, 1, [0, 0.01, 0.05, 0.2, 0.6, 1], 2.5),
-        "log Z where the weights underflow": _run(3, 2, [0, 0.3, 1], 12.0),
+        "log Z where the weights underflow": _run(3, 2, [0, 0.3, 1], 20.0),
     }
     agree(answer, _annealed(), cases, ANNEALED_MISTAKES.items())
     return (
@@ -243,7 +244,7 @@ def fill_in(answer: object) -> str:
     cases = {
         "The image of four pixels": _gaussian(4, [0, 2], 1.0),
         "The image with one hidden pixel": _gaussian(3, [0, 1], 0.01),
-        "The image with one known pixel": _gaussian(5, [3], 100.0),
+        "The image with one known pixel": _gaussian(5, [1], 100.0),
         "The image of nine pixels": _gaussian(9, [0, 1, 2, 6], 1.0),
     }
     agree(answer, _filled(), cases, FILL_MISTAKES.items())

@@ -66,6 +66,10 @@ AFTER: Mistakes = [
         _after(last=lambda K, C: K @ C),
     ),
     (
+        "The mean is right. The covariance is multiplied from both sides, (I − sΛ) C (I − sΛ).",
+        _after(last=lambda K, C: C @ K),
+    ),
+    (
         "The mean is right. Here each entry was squared; (I − sΛ) is a matrix, so use @.",
         _after(last=lambda K, C: K**2 * C),
     ),
@@ -83,6 +87,8 @@ def _stacked(answer: object) -> object:
         pair = answer(*arguments)
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise Wrong("Return two things: the mean (2,) and the covariance (2, 2).")
+        if [getattr(value, "shape", None) for value in pair] == [(2, 2), (2,)]:
+            raise Wrong("Return the mean (2,) first, and then the covariance (2, 2).")
         return torch.cat([as_tensor(pair[0], (2,))[None], as_tensor(pair[1], (2, 2))])
 
     return stacked
@@ -150,6 +156,7 @@ def largest_step(answer: object) -> str:
         "The largest step for a long ellipse": (_matrix([1.5, 0.9], [0.9, 1.0]),),
         "The largest step for an even ellipse": (_matrix([4.0, 0.0], [0.0, 0.25]),),
         "The largest step for one that leans to the left": (_matrix([0.3, -0.5], [-0.5, 6.0]),),
+        "The largest step for a wide ellipse": (_matrix([90.0, 20.0], [20.0, 30.0]),),
         "The largest step in three dimensions": (
             _matrix([2.0, 0.3, -0.4], [0.3, 0.7, 0.2], [-0.4, 0.2, 5.0]),
         ),
@@ -222,10 +229,10 @@ def mode_weights(answer: object) -> str:
         on = plane.grid(reach, m)
         log_p, _ = plane.log_density(shapes.blurred(places, 0.16).energy, on)
         cases[what] = (log_p, on.points, on.cell, centres[: len(shares)])
-    on = plane.grid(1.3, 11)
+    on = plane.grid(2.6, 11)
     log_p = torch.randn(11, 11, generator=seeded(4), dtype=torch.float64)
     log_p = log_p - torch.logsumexp(log_p.flatten(), 0) - math.log(on.cell)
-    four = _matrix([1.1, 0.3], [-0.61, 0.93], [-0.42, -0.77], [3.0, 3.1])
+    four = _matrix([2.2, 0.6], [-1.22, 1.86], [-0.84, -1.54], [6.0, 6.2])
     cases["The weights of a rough law"] = (log_p, on.points, on.cell, four)
     agree(answer, _nearest(), cases, WEIGHTS)
     return (

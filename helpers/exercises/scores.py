@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from helpers import densities
+from helpers.exercises.values import Wrong, named
 from helpers.exercises.verdicts import Mistakes, agree, check, seeded
 
 TARGET: Mistakes = [
@@ -50,11 +50,20 @@ def denoising_target(answer: object) -> str:
     )
 
 
-def _humps(y: Tensor, sigma: float) -> Tensor:
-    """The exact score of two humps plus noise, shape (n, 1)."""
-    sds = [math.hypot(0.5, sigma), math.hypot(0.8, sigma)]
-    target = densities.mixture([0.3, 0.7], [-2, 3], sds)
-    return torch.func.grad(lambda x: target.log_prob(x).sum())(y)
+def _humps(y: Tensor, sigma: float | Tensor) -> Tensor:
+    """The exact score of two humps in d dimensions plus noise, at y, shape (n, d)."""
+    if not isinstance(y, Tensor):
+        raise Wrong(f"The score takes a tensor (n, d) first, then a level; this is {named(y)}.")
+    level = torch.as_tensor(sigma, dtype=torch.float64)
+    if level.numel() != 1 and level.shape != (*y.shape[:-1], 1):
+        shape = tuple(level.shape)
+        raise Wrong(f"The score takes a number or (n, 1) as the level; this has the shape {shape}.")
+    variances = torch.tensor([0.5, 0.8], dtype=torch.float64) ** 2 + level**2
+    sides = torch.cos(torch.arange(y.shape[-1], dtype=torch.float64))
+    gaps = torch.stack([-2 * sides, 3 * sides]) - y[..., None, :]
+    logs = -gaps.square().sum(-1) / (2 * variances) - y.shape[-1] / 2 * variances.log()
+    share = (logs + torch.tensor([0.3, 0.7]).log()).softmax(-1)
+    return ((share / variances)[..., None] * gaps).sum(-2)
 
 
 def _denoised(by: Callable[[float], float], at: float = 1.0) -> Callable[..., Tensor]:
@@ -93,9 +102,10 @@ def denoised(answer: object) -> str:
     """Check answer(y, score, sigma), the mean of x given y = x + σε, by Tweedie's formula."""
     g = seeded(11)
     cases = {}
-    for sigma in (0.6, 2.3):
-        y = 1 + 3 * torch.randn(7, 1, generator=g, dtype=torch.float64)
-        cases[f"The mean of x given y at σ = {sigma}"] = (y, _humps, sigma)
+    for sigma, n, d in [(0.6, 7, 1), (2.3, 7, 1), (1.4, 4, 3)]:
+        y = 1 + 3 * torch.randn(n, d, generator=g, dtype=torch.float64)
+        at = f" in {d} dimensions" if d > 1 else ""
+        cases[f"The mean of x given y{at} at σ = {sigma}"] = (y, _humps, sigma)
     agree(answer, _denoised(lambda sigma: sigma**2), cases, DENOISED)
     return "So a score is a denoiser, and a denoiser a score, whatever the density."
 
@@ -156,7 +166,7 @@ VARIANCE: Mistakes = [
 @check(mistakes=VARIANCE)
 def step_variance(answer: object) -> str:
     """Check answer(sigma, lower, v), the variance of x' given x for Gaussian data."""
-    triples = [(2.0, 0.7, 0.49), (20.0, 12.0, 18.0), (0.3, 0.1, 1.7)]
+    triples = [(2.0, 0.7, 0.49), (20.0, 12.0, 18.0), (0.3, 0.1, 1.7), (0.5, 0.46, 0.2)]
     cases = {f"From {a} to {b} with v = {v}": (a, b, v) for a, b, v in triples}
     agree(answer, _variance(_fall, _share), cases, VARIANCE)
     return "With it a reverse sampler is exact on a Gaussian, in any number of steps."
@@ -193,11 +203,12 @@ def kl_from_slopes(answer: object) -> str:
     """Check answer(sigmas, fisher), ∫ 2σF dσ over levels, lowest first.
 
     For N(μ, 1) against N(0, 1) it is F = μ²/2(1 + σ²)², and KL = μ²/2 · σ²/(1 + σ²) up to σ.
+    The levels are not evenly spaced in log σ either, and the last gap is wide.
     """
     cases = {}
-    for mu, high, n in [(0.7, 3.0, 4000), (1.9, 30.0, 6000)]:
-        sigmas = torch.linspace(0, 1, n, dtype=torch.float64)
-        sigmas = 1e-3 * (high / 1e-3) ** sigmas
+    for mu, high, n in [(0.7, 3.0, 8000), (1.9, 30.0, 8000)]:
+        parts = torch.linspace(0, 1, n - 1, dtype=torch.float64) ** 1.3
+        sigmas = torch.cat([1e-3 * (high / 1.02e-3) ** parts, torch.tensor([high])])
         fisher = mu**2 / 2 / (1 + sigmas**2) ** 2
         cases[f"The KL of N({mu}, 1) from N(0, 1), up to σ = {high:g}"] = (sigmas, fisher)
     agree(answer, _area(lambda s, F: 2 * s * F), cases, AREA, lambda right: 2e-3 * right)

@@ -39,8 +39,8 @@ def as_tensor(value: object, shape: tuple[int, ...]) -> Tensor:
         found = found.real
     if came != tuple(shape) and (len(shape) or found.numel() != 1):
         hint = square(came)
-        if shape and came in (shape[:1], (*shape, 1)) and max(shape) > 1:
-            n = max(shape)
+        n = max(shape, default=1)
+        if n > 1 and {came, tuple(shape)} == {(n,), (n, 1)}:
             hint = f" Added to one of shape {tuple(shape)}, it would give {(n, n)}."
         raise Wrong(f"Your function should return {wanted}; it returned shape {came}.{hint}")
     return found.reshape(shape).clone()
@@ -64,7 +64,7 @@ def floats(value: object) -> Tensor:
 def square(shape: tuple[int, ...]) -> str:
     """Say how a square array may have come about."""
     if len(shape) == 2 and shape[0] == shape[1] > 1:
-        return " A row was combined with a column, and torch filled in a square."
+        return " Was a row combined with a column, so that torch filled in a square?"
     return ""
 
 

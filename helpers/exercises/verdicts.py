@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial, wraps
+from itertools import zip_longest
 from textwrap import fill
 
 import numpy as np
@@ -113,12 +114,12 @@ def call(answer: object, *arguments) -> object:
 def _told(answer: Callable, arguments: tuple) -> str:
     """Return the arguments that can be said in a word, under the learner's names for them."""
     try:
-        names = list(inspect.signature(answer).parameters)
+        parameters = inspect.signature(answer).parameters.values()
     except (TypeError, ValueError):
-        names = []
-    names = names if len(names) == len(arguments) else [""] * len(arguments)
-    told = []
-    for name, value in zip(names, arguments, strict=True):
+        parameters = []
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    names, told = [p.name for p in parameters if p.kind in kinds], []
+    for name, value in zip_longest(names[: len(arguments)], arguments):
         if isinstance(value, Tensor):
             told.append(f"{name or 'a tensor'} of shape {tuple(value.shape)}")
         elif isinstance(value, int | float):
