@@ -247,7 +247,7 @@ def density_by_quadrature(answer: object) -> str:
     for what, sd, constant, m in [
         ("The density of an energy near 0", 0.45, 1.2, 31),
         ("The density of an energy near −2 000", 0.6, -2000.0, 41),
-        ("The density of an energy that reaches 3 000", 0.1, 400.0, 101),
+        ("The density of an energy that reaches 5 000", 0.08, 800.0, 121),
     ]:
         target = at_particles(shapes.blurred(places, sd**2).energy, 2)
         axis = torch.linspace(-5.1, 5.9, m, dtype=torch.float64)
