@@ -65,6 +65,27 @@ def kde_log_density(
     return torch.cat(pieces)
 
 
+def kde_widths(samples: np.ndarray | Tensor) -> Tensor:
+    """Return kernel widths (d,), that multiple of the sds which cross-validation prefers.
+
+    Of 25 multiples from 0.01 to 1.06 the one under which a fifth of the samples is likeliest, given
+    the others; of at most 2 000 samples each fifth in turn.
+
+    Args:
+        samples: numbers of shape (n, d).
+    """
+    x = as_samples(samples)
+    sd, fifth = x.std(0), torch.arange(len(x)) % 5
+    turns = [(x[fifth == k] / sd, x[fifth != k] / sd) for k in range(5 if len(x) <= 2000 else 1)]
+
+    def likelihood(width: float) -> float:
+        gaps = (torch.cdist(part, z) / width for held, z in turns for part in held.split(500))
+        logs = torch.cat([torch.logsumexp(-gap.square_() / 2, 1) for gap in gaps])
+        return logs.mean().item() - x.shape[1] * math.log(width)
+
+    return max(0.01 * 40 ** (np.arange(25) / 19), key=likelihood) * sd
+
+
 def _column(samples: np.ndarray | Tensor) -> Tensor:
     """Return samples as a column (n,), or say what is wrong with them."""
     x = as_samples(samples)

@@ -52,12 +52,13 @@ def blurred(places: Tensor, covariance: Tensor | Sequence | float) -> _Shape:
         )
     whiten = torch.linalg.inv(factor)
     inside = places @ whiten.T
-    constant = math.log(2 * math.pi * len(places)) + factor.diagonal().log().sum()
+    near, constant = -inside.square().sum(1) / 2, math.log(2 * math.pi * len(places))
+    constant += factor.diagonal().log().sum()
 
     def log_prob(x: Tensor) -> Tensor:
         z = x @ whiten.T
-        r = z.square().sum(1)[:, None] + inside.square().sum(1) - 2 * z @ inside.T
-        return torch.logsumexp(-r / 2, 1) - constant
+        logs = torch.logsumexp(torch.addmm(near, z, inside.T), 1)
+        return logs - z.square().sum(1) / 2 - constant
 
     def make(n: int, generator: torch.Generator) -> Tensor:
         which = torch.randint(len(places), (n,), generator=generator)

@@ -54,7 +54,7 @@ from answers_models import (
     sorted_in_place,
     update,
 )
-from answers_plane import closed_in_two, nearest, stepped
+from answers_plane import PLANE_WRONG
 from answers_scores import SCORES_WRONG
 from more_answers import MORE_WRONG
 
@@ -326,17 +326,6 @@ WRONG: list[tuple[str, Answer, str]] = [
     ("denoising_loss", lambda *a: denoising_in_one_term(*a, graph=False), "create_graph=True"),
     ("denoising_loss", denoising_half_detached, "create_graph=True"),
     ("denoising_loss", lambda *a: 7.0, "The loss for"),
-    ("after_one_step", lambda m, C, P, s: stepped(m, C, P, s)[0], "Return two things"),
-    ("after_one_step", lambda m, C, P, s: (m[:, None], C), "shape (2, 1)"),
-    ("after_one_step", lambda m, C, P, s: stepped(m, C, P, s)[::-1], "mean (2,) first"),
-    ("after_one_step", lambda m, C, P, s: stepped(2 * m, C, P, s), "row by row: expected"),
-    ("after_one_step", lambda m, C, P, s: stepped(m, C, P, 0.25), "after a large step"),
-    ("after_one_step", lambda m, C, P, s: stepped(m.mul_(1.0001), C, P, s), "in place"),
-    ("largest_step", lambda C: 7.0, "a long ellipse"),
-    ("largest_step", closed_in_two, "in three dimensions"),
-    ("largest_step", lambda C: closed_in_two(C).clamp(max=2), "a wide ellipse"),
-    ("mode_weights", lambda p, x, h, c: torch.zeros(len(c)), "The two weights: expected"),
-    ("mode_weights", lambda p, x, h, c: nearest(p, x, h, c)[:, None], "shape (2, 1)"),
 ]
 
-WRONG += MORE_WRONG + CHAINS_WRONG + IMAGES_WRONG + SCORES_WRONG
+WRONG += MORE_WRONG + CHAINS_WRONG + PLANE_WRONG + IMAGES_WRONG + SCORES_WRONG

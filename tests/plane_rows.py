@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Iterable
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from tqdm import tqdm
 
 from course import FIGURES
 from helpers.exact import plane
-from helpers.rivals import mixture_by_bic
+from helpers.rivals import kde_widths, mixture_by_bic
 from helpers.shapes import SHAPES
 from helpers.training import fit_energy
 
@@ -45,16 +44,8 @@ def row(name: str, seed: int) -> dict[str, float]:
 
 
 def kernel_density(samples: Tensor, on: plane._Grid) -> tuple[Tensor, Tensor]:
-    """Return a KDE's log-density and its widths (2,), times the sd's, by a held-out fifth."""
-    sd = samples.std(0)
-    z, held = samples / sd, torch.arange(len(samples)) % 5 == 0
-
-    def likelihood(width: float) -> float:
-        rows = (torch.cdist(part, z[~held]).div(width) for part in z[held].split(500))
-        logs = torch.cat([torch.logsumexp(-(row**2) / 2, 1) for row in rows])
-        return logs.mean().item() - 2 * math.log(width)
-
-    h = max(np.geomspace(0.01, 0.4, 20), key=likelihood) * sd
+    """Return the log-density of a KDE of chosen widths on a grid, and the widths (2,)."""
+    h = kde_widths(samples)
     A, B = ((-(((on.axis - samples[:, k, None]) / h[k]) ** 2) / 2).exp() / h[k] for k in (0, 1))
     return (A.T @ B / (2 * math.pi * len(samples))).clamp(min=1e-300).log(), h
 

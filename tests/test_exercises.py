@@ -66,7 +66,7 @@ from answers_models import (
     update_as_in_fit_energy,
     w1_by_cdfs,
 )
-from answers_plane import nearest, nearest_numpy, stepped, stepped_along_axes, stepped_numpy
+from answers_plane import PLANE_RIGHT
 from answers_scores import SCORES_RIGHT
 from helpers import exercises
 from mistakes import WRONG
@@ -141,14 +141,8 @@ RIGHT: dict[str, list[Answer]] = {
     "r_hat_of_reports": [reports(), reports_numpy],
     "best_step": [stepping_by(), step_by_refining],
     "left_weight": [weight(), weight_by_groups],
-    "after_one_step": [stepped, stepped_numpy, stepped_along_axes],
-    "largest_step": [
-        lambda C: 2 / torch.linalg.eigvalsh(C.inverse()).max(),
-        lambda C: 2 * np.linalg.eigvalsh(C.numpy())[0],
-    ],
-    "mode_weights": [nearest, nearest_numpy],
 }
-RIGHT |= MORE_RIGHT | IMAGES_RIGHT | SCORES_RIGHT
+RIGHT |= MORE_RIGHT | PLANE_RIGHT | IMAGES_RIGHT | SCORES_RIGHT
 
 SEEDED = ["nll_gradient", "langevin_step", "train_step", "persistent", "new_density"]
 SEEDED += ["denoising_loss", "jump_to_data", "length_for", "left_weight"]

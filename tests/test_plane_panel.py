@@ -18,24 +18,18 @@ corners = pytest.mark.parametrize(("sd", "s", "jumping"), CORNERS)
 
 
 @pytest.mark.parametrize("jumping", [False, True])
-def test_particles_are_those_of_the_course_on_the_same_noise(
-    monkeypatch: pytest.MonkeyPatch, jumping: bool
-) -> None:
-    """The samplers of helpers, fed with the panel's draws in place of their own."""
+def test_particles_are_those_of_the_course(jumping: bool) -> None:
+    """Of its samplers, fed from the same generator; and another seed moves others."""
     sd, s, g = 0.3, 0.04, torch.Generator().manual_seed(7)
-    size = (modes.ROUNDS + 1, modes.PARTICLES, 2)
-    noise, places = (torch.randn(size, generator=g, dtype=torch.float64) for _ in range(2))
-    levels = torch.rand(size[:2], generator=g, dtype=torch.float64)
     found, energy = modes.run(sd, s, jumping, 7), shapes.eight(sd).energy
-    x = torch.tensor([2.0, 0.0], dtype=torch.float64) + sd * noise[0]
+    x = torch.from_numpy(found[0])
+    assert ((x - torch.tensor([2.0, 0.0])) / sd).std(0).numpy() == pytest.approx(1, abs=0.15)
+    shapes.eight(sd).draw(modes.PARTICLES, generator=g)  # takes of g what the start has taken
     for k in range(1, 31):
-        assert np.abs(found[k - 1] - x.numpy()).max() < 1e-4
-        monkeypatch.setattr(langevin, "normal_like", lambda x, g, k=k: noise[k])
-        x = langevin.langevin_monte_carlo(energy, x, 1, s)
-        if jumping:
-            monkeypatch.setattr(jumps, "normal_like", lambda x, g, k=k: places[k])
-            monkeypatch.setattr(torch, "rand", lambda *size, k=k, **options: levels[k])
-            x = jumps.jump(energy, x, generator=g)
+        x = langevin.langevin_monte_carlo(energy, x, 1, s, generator=g)
+        x = jumps.jump(energy, x, generator=g) if jumping else x
+        assert np.abs(found[k] - x.numpy()).max() < 1e-4
+    assert np.abs(found[30] - modes.run(sd, s, jumping, 8)[30]).max() > 0.1
 
 
 @corners

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chi2, gaussian_kde, norm, t
+from sklearn.model_selection import GridSearchCV, PredefinedSplit
+from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
 from cases import CORRELATED, correlated, seeded
 from helpers import rivals
 from helpers.densities import draw, gaussian, mixture
-from helpers.rivals import kde_log_density, kde_width, mixture_by_bic, student_fit
+from helpers.rivals import kde_log_density, kde_width, kde_widths, mixture_by_bic, student_fit
 from helpers.shapes import SHAPES
 
 MIXTURE = mixture([0.3, 0.7], [-2.0, 1.5], [0.5, 0.9])
@@ -265,3 +267,18 @@ def test_a_mixture_is_fitted_to_at_most_10_000_samples(monkeypatch, n: int, seen
     x = torch.randn(n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     rivals.mixture_by_bic(x, most=1)
     assert sizes == [seen]
+
+
+@pytest.mark.parametrize(("n", "columns"), [(150, 2), (300, 1), (2400, 2)])
+def test_widths_of_several_columns_are_those_of_a_cross_validation(n: int, columns: int) -> None:
+    """scikit-learn's, over the same widths: five turns, of more than 2 000 samples the first."""
+    x = torch.randn(n, columns, generator=seeded(n), dtype=torch.float64)
+    x = (x + 3 * (x[:, :1] > 0)) * torch.tensor([1.0, 100.0])[:columns]
+    fifth = np.arange(n) % 5
+    turns = PredefinedSplit(fifth if n <= 2000 else np.where(fifth == 0, 0, -1))
+    widths = {"bandwidth": 0.01 * 40 ** (np.arange(25) / 19)}
+    search = GridSearchCV(KernelDensity(), widths, cv=turns).fit((x / x.std(0)).numpy())
+    assert widths["bandwidth"][0] < search.best_params_["bandwidth"] < widths["bandwidth"][-1]
+    assert kde_widths(x).tolist() == pytest.approx(
+        (x.std(0) * search.best_params_["bandwidth"]).tolist()
+    )

@@ -44,13 +44,18 @@ def grid(reach: float, m: int = 101) -> _Grid:
 def log_density(energy: Energy, on: _Grid) -> tuple[Tensor, float]:
     """Return log p = −f − log Z on the grid, and log Z; a GridError if the grid cannot hold p."""
     with torch.no_grad():
-        parts = [ask(energy, part.clone()).double() for part in on.points.split(10_000)]
-    f = torch.cat(parts).reshape(len(on.axis), -1)
-    log_z = torch.logsumexp(-f.flatten(), 0).item() + math.log(on.cell)
+        parts = [ask(energy, part.clone()).double() for part in on.points.split(2000)]
+    return _normalised(torch.cat(parts), on)
+
+
+def _normalised(f: Tensor, on: _Grid) -> tuple[Tensor, float]:
+    """Return what ``log_density`` does, from the energies (m²,) of the grid's points."""
+    log_z = torch.logsumexp(-f, 0).item() + math.log(on.cell)
     if not math.isfinite(log_z):
         raise ValueError(f"energy gives log Z = {log_z} on the grid; it must be finite.")
-    _check(-f - log_z, on)
-    return -f - log_z, log_z
+    log_p = (-f - log_z).reshape(len(on.axis), -1)
+    _check(log_p, on)
+    return log_p, log_z
 
 
 def _density(log_p: Tensor, on: _Grid) -> Tensor:
@@ -126,7 +131,18 @@ def gaussian_step(means: Tensor, variance: float, on: _Grid, to: _Grid | None = 
     scale = math.sqrt(on.cell / (2 * math.pi * variance))
     G1, G2 = (log.clamp_(min=-230).exp_().mul_(scale) for log in logs)
     lost = (1 - G1.sum(1) * G2.sum(1) * (to.cell / on.cell)).abs().reshape(m, m)
-    return _Step(lambda p: G1.T @ (p.clamp(min=1e-100).reshape(-1, 1) * G2), lost)
+    parts = list(zip(G1.split(1024), G2.split(1024), strict=True))
+
+    def apply(p: Tensor) -> Tensor:
+        weights, new = (
+            p.clamp(min=1e-100).reshape(-1, 1).split(1024),
+            p.new_zeros(len(to.axis), len(to.axis)),
+        )
+        for w, (g1, g2) in zip(weights, parts, strict=True):
+            new.addmm_(g1.T, w * g2)
+        return new
+
+    return _Step(apply, lost)
 
 
 def langevin_step(energy: Energy, s: float, on: _Grid) -> _Step:
@@ -148,7 +164,8 @@ def mala_step(energy: Energy, s: float, on: _Grid) -> _Step:
     entries = m * m * min(m * m, 2 * math.pi * 6.5**2 * s / on.cell)
     if not entries <= 2e7:
         raise ValueError(f"MALA's matrix would have {entries:.1e} entries; take a coarser grid.")
-    log_p, (f, gradient) = log_density(energy, on)[0], energy_and_gradient(energy, on.points)
+    f, gradient = energy_and_gradient(energy, on.points)
+    log_p, _ = _normalised(f, on)
     means, height, parts, held = on.points - s * gradient, on.cell / (4 * math.pi * s), [], []
     for rows in torch.arange(m * m).split(m):
         a, b = ((on.axis - mean[:, None]).square() / (4 * s) for mean in means[rows].T)
@@ -164,9 +181,7 @@ def mala_step(energy: Energy, s: float, on: _Grid) -> _Step:
     stay = torch.from_numpy(1 - moves.sum(1)).reshape(m, m)
     accepted = _outside(log_p, on) / (4 * math.pi * s) * (-log_p).exp()
     lost = (1 - torch.cat(held).reshape(m, m)).abs().minimum(accepted)
-    lost += 4 * math.exp(
-        -4 * math.pi**2 * s / on.cell
-    )  # the error of sums over points so far apart
+    lost += 4 * math.exp(-4 * math.pi**2 * s / on.cell)  # the error of sums so far apart
     return _Step(
         lambda p: torch.from_numpy(p.flatten().numpy() @ moves).reshape(m, m) + stay * p, lost
     )

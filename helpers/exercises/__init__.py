@@ -36,6 +36,7 @@ from helpers.exercises.partition import has_density as has_density
 from helpers.exercises.partition import log_integral as log_integral
 from helpers.exercises.persistent import persistent as persistent
 from helpers.exercises.plane import after_one_step as after_one_step
+from helpers.exercises.plane import density_by_quadrature as density_by_quadrature
 from helpers.exercises.plane import largest_step as largest_step
 from helpers.exercises.plane import mode_weights as mode_weights
 from helpers.exercises.recipes import denoising_loss as denoising_loss

@@ -10,7 +10,7 @@ from torch import Tensor
 from helpers import shapes
 from helpers.exact import plane
 from helpers.exercises.values import as_tensor
-from helpers.exercises.verdicts import Mistakes, Wrong, agree, check, seeded
+from helpers.exercises.verdicts import Mistakes, Wrong, agree, at_particles, check, seeded
 
 
 def _matrix(*rows: list[float]) -> Tensor:
@@ -165,6 +165,107 @@ def largest_step(answer: object) -> str:
     return "The steepest direction sets it, wherever it points; the flattest one pays for it."
 
 
+def _on_grid(
+    least: Callable = torch.min,
+    total: Callable = lambda p, h: p.sum() * h**2,
+    turn: bool = False,
+    sign: float = -1.0,
+) -> Callable[..., Tensor]:
+    """Return the density e^{−f}/Z on a grid; with other arguments, with a mistake."""
+
+    def density_by_quadrature(energy, axis):
+        points = torch.cartesian_prod(axis, axis)
+        f = energy(points.flip(1) if turn else points).reshape(len(axis), -1)
+        p = (sign * (f - least(f))).exp()
+        return p / total(p, axis[1] - axis[0])
+
+    return density_by_quadrature
+
+
+def _as_it_is(f: Tensor) -> float:
+    return 0.0
+
+
+_OVERFLOWS = (
+    "e^(−f) leaves what float64 can hold, which ends near e^709 and e^−745. A constant added to f"
+    " changes no density: which one makes the largest value 1?"
+)
+DENSITY: Mistakes = [
+    (_OVERFLOWS, _on_grid(_as_it_is)),
+    (_OVERFLOWS, _on_grid(torch.max)),
+    (_OVERFLOWS, _on_grid(torch.mean)),
+    ("This is e^(−f), not yet a density: divide by Z.", _on_grid(_as_it_is, lambda p, h: 1.0)),
+    (
+        "The largest value is 1 here. A density's integral is 1: divide by the sum times the area"
+        " of a cell.",
+        _on_grid(total=lambda p, h: 1.0),
+    ),
+    *(
+        (
+            "These sum to 1, so they are masses of cells. A density is mass per area.",
+            _on_grid(least, lambda p, h: p.sum()),
+        )
+        for least in (torch.min, _as_it_is)
+    ),
+    *(
+        (
+            "Z is the sum times a cell's side here. In the plane a point stands for an area.",
+            _on_grid(least, lambda p, h: p.sum() * h),
+        )
+        for least in (torch.min, _as_it_is)
+    ),
+    (
+        "These are the masses of cells, times their area. A density is mass per area: divide.",
+        _on_grid(total=lambda p, h: p.sum() / h**2),
+    ),
+    (
+        "The average over the points is 1 here. Z is the sum times the area of one cell.",
+        _on_grid(total=lambda p, h: p.mean()),
+    ),
+    (
+        "m points leave m − 1 gaps between them, so a cell's side is a little larger.",
+        _on_grid(total=lambda p, h: p.sum() * (h * (len(p) - 1) / len(p)) ** 2),
+    ),
+    (
+        "Each row has an integral of 1 here: that is the density of x₂ where x₁ is known.",
+        _on_grid(total=lambda p, h: p.sum(1, keepdim=True) * h),
+    ),
+    (
+        "Each column has an integral of 1 here: that is the density of x₁ where x₂ is known.",
+        _on_grid(total=lambda p, h: p.sum(0) * h),
+    ),
+    (
+        "The axes are exchanged: p[i, j] is the density at (x_i, x_j), so the first index is that"
+        " of the first coordinate.",
+        _on_grid(turn=True),
+    ),
+    (
+        "This is e^(+f), normalised: it is high where the energy is.",
+        _on_grid(torch.max, sign=1.0),
+    ),
+    ("This is log p. The density was asked for.", lambda *a: _on_grid()(*a).log()),
+]
+
+
+@check(mistakes=DENSITY)
+def density_by_quadrature(answer: object) -> str:
+    """Check answer(energy, axis), the density on the grid of an energy from (n, 2) to (n,)."""
+    places, cases = _matrix([1.2, 0.3], [1.2, 0.3], [-0.9, 1.4], [0.1, -0.8]), {}
+    for what, sd, constant, m in [
+        ("The density of an energy near 0", 0.45, 1.2, 31),
+        ("The density of an energy near −2 000", 0.6, -2000.0, 41),
+        ("The density of an energy that reaches 5 000", 0.08, 800.0, 121),
+    ]:
+        target = at_particles(shapes.blurred(places, sd**2).energy, 2)
+        axis = torch.linspace(-5.1, 5.9, m, dtype=torch.float64)
+        cases[what] = (lambda x, f=target, c=constant: f(x) + c, axis)
+    agree(answer, _on_grid(), cases, DENSITY)
+    return (
+        "Entropy, KL and moments are sums over the same cells, and that is all the referee does in"
+        " the plane. In ten dimensions, with 101 points an axis, there would be 10²⁰ of them."
+    )
+
+
 def _nearest(
     weigh: Callable = torch.exp, cell: Callable = lambda cell: cell, turn: bool = False
 ) -> Callable[..., Tensor]:
@@ -236,6 +337,6 @@ def mode_weights(answer: object) -> str:
     cases["The weights of a rough law"] = (log_p, on.points, on.cell, four)
     agree(answer, _nearest(), cases, WEIGHTS)
     return (
-        "With it you can watch any law fill its modes. A weight is that of the places nearest to"
-        " a centre, less what the neighbours' tails exchange."
+        "With it you can watch any law fill its modes. What a mode's tail has beyond the border"
+        " counts for the neighbour."
     )

@@ -127,15 +127,16 @@ def _told(answer: Callable, arguments: tuple) -> str:
     return f" (with {', '.join(told)})" if told else ""
 
 
-def at_particles(energy: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def at_particles(energy: Callable[[Tensor], Tensor], d: int = 1) -> Callable[[Tensor], Tensor]:
     """Return the energy, which now says so if it is called with a square or a bare row."""
 
     def watched(x: Tensor) -> Tensor:
         shape = tuple(getattr(x, "shape", ()))
-        if shape and shape != (1,) and (len(shape) != 2 or shape[1] != 1):
+        lone = d == 1 and shape in ((), (1,))
+        if not lone and (len(shape) != 2 or shape[1] != d):
             raise Wrong(
                 f"Your function calls the energy with an array of shape {shape}; it takes"
-                f" particles, one a row: shape (n, 1).{square(shape)}"
+                f" particles, one a row: shape (n, {d}).{square(shape)}"
             )
         return energy(x)
 

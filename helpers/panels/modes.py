@@ -13,6 +13,7 @@ from torch import Tensor
 
 from helpers import jumps, shapes
 from helpers.exact import plane
+from helpers.langevin import energy_and_gradient, euler_maruyama, normal_like
 
 ROUNDS, PARTICLES = 100, 500
 
@@ -25,38 +26,19 @@ CENTRES = 2 * np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1)
 
 
 def run(sd: float, s: float, jumping: bool, seed: int) -> np.ndarray:
-    """Return the particles before the first and after every round, (ROUNDS + 1, PARTICLES, 2)."""
-    g = torch.Generator().manual_seed(seed)
-    size = (ROUNDS + 1, PARTICLES, 2)
-    noise, places = (torch.randn(size, generator=g, dtype=torch.float64).numpy() for _ in range(2))
-    logs = torch.rand(size[:2], generator=g, dtype=torch.float64).log().numpy()
+    """Return the particles before the first and after every round, (ROUNDS + 1, PARTICLES, 2).
 
-    def look(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return log(p/g), but for a constant, and the energy's slope; g is N(0, 4I)."""
-        square = (x**2).sum(-1, keepdims=True)
-        r = (square + 4 - 2 * x @ CENTRES.T) / (2 * sd**2)
-        low = r.min(-1, keepdims=True)
-        near = np.exp(low - r)
-        total = near.sum(-1, keepdims=True)
-        log_w = np.log(total) - low + square / 8
-        return log_w[..., 0], (x - near @ CENTRES / total) / sd**2
-
-    def rounded(x: np.ndarray) -> np.ndarray:
-        """Return what every processor goes on from."""
-        return x.astype(np.float32).astype(float)
-
-    path, there = np.empty(size), rounded(2 * places)
-    log_there, slope_there = look(there) if jumping else (None, None)
-    path[0] = rounded(CENTRES[0] + sd * noise[0])
-    slope = look(path[0])[1]
-    for k in range(1, len(path)):
-        x = rounded(path[k - 1] - s * slope + math.sqrt(2 * s) * noise[k])
-        log_w, slope = look(x)
-        if jumping:
-            far = logs[k] < log_there[k] - log_w
-            x[far], slope[far] = there[k, far], slope_there[k, far]
-        path[k] = x
-    return path
+    Rounded after every round, so that all processors go on from the same places.
+    """
+    energy, g = shapes.eight(sd).energy, torch.Generator().manual_seed(seed)
+    x = shapes.blurred(torch.from_numpy(CENTRES[:1]), sd**2).draw(PARTICLES, generator=g)
+    path = [x]
+    for _ in range(ROUNDS):
+        x = euler_maruyama(x, energy_and_gradient(energy, x)[1], s, normal_like(x, g))
+        x = jumps.jump(energy, x, generator=g) if jumping else x
+        x = x.float().double()
+        path.append(x)
+    return torch.stack(path).numpy()
 
 
 def shares(path: np.ndarray) -> np.ndarray:
@@ -97,14 +79,15 @@ class Law:
             steps.append(plane.jump_step(target.energy, jumps.wide().log_density, self.on))
         begin = plane.log_density(start.energy, self.on)[0]
         self._more: Iterator[Tensor] = plane.law(begin, steps, ROUNDS, self.on)
-        self._laws: list[Tensor] = []
-        self._weights: list[np.ndarray] = []
+        self._made = 0
+        self._laws = torch.empty(ROUNDS + 1, points, points, dtype=torch.float64)
+        self._weights = np.empty((ROUNDS + 1, 8))
         self._weigh = _weigher(points)
 
     def up_to(self, k: int) -> tuple[Tensor, np.ndarray]:
         """Return the law after k rounds, and the modes' weights up to then, (k + 1, 8)."""
-        while len(self._laws) <= k:
-            self._laws.append(next(self._more))
-            p = self._laws[-1].exp().numpy().ravel() * self.on.cell
-            self._weights.append((p @ self._weigh).clip(0))
-        return self._laws[k], np.stack(self._weights[: k + 1])
+        for i in range(self._made, k + 1):
+            self._laws[i] = next(self._more)
+            p = self._laws[i].exp().numpy().ravel() * self.on.cell
+            self._weights[i], self._made = (p @ self._weigh).clip(0), i + 1
+        return self._laws[k], self._weights[: k + 1]

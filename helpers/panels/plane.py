@@ -27,8 +27,8 @@ _COLORS = [plots.FLOOR, plots.KDE, plots.GAUSSIAN, plots.MODEL, plots.LAW]
 
 _APART = [[np.nan] * 2]  # between lines that are drawn as one
 
-_run = lru_cache(maxsize=32)(modes.run)
-_law = lru_cache(maxsize=32)(modes.Law)
+_run = lru_cache(maxsize=8)(modes.run)
+_law = lru_cache(maxsize=4)(modes.Law)
 
 
 def draw_plane(figure: FigureBase, *, k: int, sd: float, s: float, seed: int, moves: str) -> str:
