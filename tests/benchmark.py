@@ -4,7 +4,8 @@ python tests/benchmark.py                 on the test set, and the targets met (
 python tests/benchmark.py --development   on the development set, with other seeds
 python tests/benchmark.py --few           with 30 to 1 000 samples
 python tests/benchmark.py --plane         in two dimensions; writes figures/plane.csv (ten minutes)
-python tests/benchmark.py --peers         against TorchEBM, and how the sampler's cost grows
+python tests/benchmark.py --peers         against TorchEBM, how the sampler's cost grows, and in the
+                                          plane against TorchEBM and a spline flow (half an hour)
 python tests/benchmark.py --rounding      the recipe with its weights rounded and not, ten seeds
 python tests/benchmark.py --images        the digits of notebook 9, three splits (eight minutes)
 python tests/benchmark.py --closing       all ways of the course; writes figures/closing.csv
@@ -27,6 +28,7 @@ from tqdm import tqdm
 import closing
 import images_rows
 import peers
+import plane_peers
 import plane_rows
 from course import print_anywhere
 from helpers import densities, exact, training
@@ -278,7 +280,9 @@ def arguments() -> tuple[argparse.Namespace, dict[str, Target]]:
     what.add_argument("--development", action="store_true", help="on the development set")
     what.add_argument("--few", action="store_true", help="with few samples (a few minutes)")
     what.add_argument("--plane", action="store_true", help="in two dimensions (ten minutes)")
-    what.add_argument("--peers", action="store_true", help="with TorchEBM (about six minutes)")
+    what.add_argument(
+        "--peers", action="store_true", help="with TorchEBM and zuko's flow (half an hour)"
+    )
     what.add_argument("--images", action="store_true", help="the digits; writes figures/images.csv")
     what.add_argument("--rounding", action="store_true", help="what rounding the weights costs")
     what.add_argument("--closing", action="store_true", help="all ways (a quarter of an hour)")
@@ -303,7 +307,9 @@ def main() -> None:
     print_anywhere()
     options, targets = arguments()
     if options.peers:
-        save(peers.main(), options.json)
+        tables = peers.main()
+        save(tables, options.json)
+        save(tables | {"plane": plane_peers.main()}, options.json)
     elif options.plane:
         save(plane_rows.main(targets), options.json)
     elif options.images:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -40,23 +41,29 @@ Its best step is the one with the smallest KL to the truth, which a user could n
 """
 
 PARTICLES = [128, 1000, 10_000, 100_000]
-MISSING = """\
---peers compares with TorchEBM, which is not installed here. It isn't needed for anything else:
-    python -m pip install torchebm==0.8.9"""
+LIBRARIES = {"torchebm": "torchebm==0.8.9", "zuko": "zuko==1.6.0"}
+"""The peers, and what pip installs them by; nothing else in the course needs them."""
+
+
+def check_installed() -> None:
+    """Say which of the peers are missing, and how to install them.
+
+    Raises:
+        SystemExit: if one is.
+    """
+    missing = [by for name, by in LIBRARIES.items() if find_spec(name) is None]
+    if missing:
+        raise SystemExit(
+            "--peers compares with libraries that nothing else here needs; first run"
+            f" python -m pip install {' '.join(missing)}"
+        )
 
 
 def torchebm():
-    """Return the peer's parts, or say how to install it.
-
-    Raises:
-        SystemExit: if TorchEBM is not installed.
-    """
-    try:
-        from torchebm.core import BaseModel
-        from torchebm.losses import ContrastiveDivergence
-        from torchebm.samplers import LangevinDynamics
-    except ImportError:
-        raise SystemExit(MISSING) from None
+    """Return the parts of TorchEBM that we use."""
+    from torchebm.core import BaseModel
+    from torchebm.losses import ContrastiveDivergence
+    from torchebm.samplers import LangevinDynamics
 
     class Model(BaseModel):
         """An energy of helpers, as TorchEBM wants it."""
@@ -74,19 +81,38 @@ def torchebm():
 def fit_theirs(
     samples: Tensor, seed: int, base: bool, step_size: float
 ) -> tuple[float, EnergyNet, Tensor]:
-    """Fit by TorchEBM's persistent contrastive divergence; return seconds, energy and draws.
+    """Fit by TorchEBM, with the recipe's network; return seconds, energy and draws.
 
-    What it leaves to its user is as in our recipe: data in standardised units, network, and our
-    ``train`` with the same arguments. The rest are its defaults (10 Langevin steps an update, a
-    buffer of 10 000, a penalty of 0.001). The draws start at data, like ours, and take 100 steps.
+    The draws start at data, like ours, and take 100 steps.
     """
-    Model, LangevinDynamics, ContrastiveDivergence = torchebm()
     generator = torch.Generator().manual_seed(seed)
     parts = len(mixture_by_bic(samples).mixture_distribution.probs)
     begin = time.perf_counter()
     units = base * (64 if parts > 1 else 16)
     energy = EnergyNet(samples, units=units, base=base, generator=generator)
     data = (samples - energy.centre) / energy.scale
+    sampler = train_theirs(energy, data, step_size, generator)
+    seconds = time.perf_counter() - begin
+    start = data[torch.randint(len(data), (DRAWS,), generator=generator)]
+    draws = sampler.sample(start, n_steps=100, generator=generator)
+    return seconds, energy, energy.centre + energy.scale * draws
+
+
+def train_theirs(
+    energy: EnergyNet,
+    data: Tensor,
+    step_size: float,
+    generator: torch.Generator,
+    *,
+    lr: float = 2e-2,
+):
+    """Train by TorchEBM's persistent contrastive divergence on standardised data; return its chain.
+
+    What it leaves to its user is as in our recipe: data in standardised units, and our ``train``
+    with the same arguments, the learning rate too if none is given. The rest are its defaults (10
+    Langevin steps an update, a buffer of 10 000, a penalty of 0.001).
+    """
+    Model, LangevinDynamics, ContrastiveDivergence = torchebm()
     model = Model(energy.standard)
     sampler = LangevinDynamics(model, step_size=step_size, dtype=torch.float64)
     loss_of = ContrastiveDivergence(model, sampler, persistent=True, dtype=torch.float64)
@@ -94,12 +120,9 @@ def fit_theirs(
     def loss(_: Energy, real: Tensor, state: None, g: torch.Generator) -> tuple[Tensor, None]:
         return loss_of(real, generator=g)[0], None
 
-    options = {"updates": UPDATES, "lr": 2e-2, "decay": 1000 / len(data), "show_progress": False}
-    train(energy.standard, data, loss, generator=generator, **options)
-    seconds = time.perf_counter() - begin
-    start = data[torch.randint(len(data), (DRAWS,), generator=generator)]
-    draws = sampler.sample(start, n_steps=100, generator=generator)
-    return seconds, energy, energy.centre + energy.scale * draws
+    options = {"updates": UPDATES, "lr": lr, "decay": 1000 * data.shape[1] / len(data)}
+    train(energy.standard, data, loss, generator=generator, show_progress=False, **options)
+    return sampler
 
 
 def fit_ours(samples: Tensor, seed: int, base: bool) -> tuple[float, EnergyNet, Tensor]:
@@ -245,7 +268,7 @@ def print_table(rows: list[dict], **formats: str) -> None:
 
 def main() -> dict[str, list[dict]]:
     """Measure, print, and return the rows of the three tables."""
-    torchebm()
+    check_installed()
     begin = time.perf_counter()
     fitted = fits()
     print(

@@ -1,24 +1,33 @@
-"""The comparison with TorchEBM says what is missing, and its measures measure."""
+"""The comparison with peers says what is missing, and its measures measure."""
 
+import math
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import pytest
 import torch
 
 import peers
+import plane_peers
 from cases import seeded
 from course import ROOT
 from helpers import training
 from helpers.densities import draw
+from helpers.exact import plane
+from helpers.shapes import SHAPES
 
 
-def test_without_torchebm_it_says_how_to_get_it(monkeypatch) -> None:
-    """None in sys.modules makes an import fail, whatever is installed."""
-    monkeypatch.setitem(sys.modules, "torchebm", None)
-    for name in [name for name in sys.modules if name.startswith("torchebm.")]:
-        monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(SystemExit, match="pip install torchebm"):
+@pytest.mark.parametrize("missing", [["torchebm"], ["zuko"], ["torchebm", "zuko"]])
+def test_without_a_library_it_says_how_to_get_it(missing, monkeypatch) -> None:
+    """None in sys.modules makes a module missing, any other one there, whatever is installed."""
+    for name in peers.LIBRARIES:
+        there = ModuleType(name)
+        there.__spec__ = ModuleSpec(name, None)
+        monkeypatch.setitem(sys.modules, name, None if name in missing else there)
+    wanted = " ".join(peers.LIBRARIES[name] for name in missing)
+    with pytest.raises(SystemExit, match=f"pip install {wanted}$"):
         peers.main()
 
 
@@ -53,14 +62,6 @@ def test_both_recipes_train_with_the_same_arguments(name, base, monkeypatch) -> 
     """Network, data, updates, learning rate, decay: what is compared is the chains alone."""
     seen = []
 
-    class Peer:
-        """Whatever of TorchEBM; its samples are their starts."""
-
-        def __init__(self, *_, **options): ...
-
-        def sample(self, start, **options):
-            return start
-
     def noted(energy, data, loss, *, generator, watch=None, show_progress, cosine=True, **options):
         seen.append((sum(p.numel() for p in energy.parameters()), data, cosine, options))
 
@@ -74,3 +75,36 @@ def test_both_recipes_train_with_the_same_arguments(name, base, monkeypatch) -> 
     assert torch.equal(theirs[1], ours[1])
     for i in (0, 2, 3):
         assert theirs[i] == ours[i], names[i]
+
+
+class Peer:
+    """Whatever of TorchEBM; its samples are their starts."""
+
+    def __init__(self, *_, **options): ...
+
+    def sample(self, start, **options):
+        return start
+
+
+def test_in_the_plane_the_kl_is_that_of_the_closed_form() -> None:
+    """Of the Gaussian and N(0, 2 I), and that of a log-density with itself."""
+    shape, S = SHAPES["Gaussian"], torch.tensor([[2.0, 1.2], [1.2, 1.0]]).double()
+
+    def law(log_q):
+        return lambda samples, seed: (7.0, lambda on: log_q(on.points).reshape(len(on.axis), -1))
+
+    wide = law(lambda x: -x.square().sum(1) / 4 - math.log(4 * math.pi))
+    kl = (S.trace() / 2 - 2 + math.log(4) - S.logdet()) / 2
+    assert plane_peers.row(shape, 0, wide) == pytest.approx({"kl": 1000 * kl.item(), "s": 7.0})
+    assert plane_peers.row(shape, 0, law(shape.log_prob))["kl"] == pytest.approx(0, abs=1e-6)
+
+
+def test_in_the_plane_the_energy_is_normalised(monkeypatch) -> None:
+    """With the learning rate and the decay that are said; without the library."""
+    seen = {}
+    monkeypatch.setattr(peers, "torchebm", lambda: (Peer, Peer, Peer))
+    monkeypatch.setattr(peers, "train", lambda *_, **options: seen.update(options))
+    samples, on = SHAPES["moons"].draw(500, generator=seeded()), plane.grid(6, 101)
+    _, log_q = plane_peers.contrastive(samples, 0, 0.01)
+    assert log_q(on).exp().sum().item() * on.cell == pytest.approx(1)
+    assert (seen["lr"], seen["decay"]) == (plane_peers.THEIR_LR, 4.0)
