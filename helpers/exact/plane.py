@@ -114,31 +114,26 @@ def moments(log_p: Tensor, on: _Grid) -> tuple[Tensor, Tensor]:
     return mean, ((on.points - mean).T * p) @ (on.points - mean)
 
 
-def gaussian_step(means: Tensor, variance: float, on: _Grid, to: _Grid | None = None) -> _Step:
+def gaussian_step(means: Tensor, variance: float, on: _Grid) -> _Step:
     """Return the step from each grid point i to N(means[i], variance · I), means (m², 2).
 
     The noise is isotropic, so its density is a product, and p_{k+1} = G₁ᵀ diag(p_k) G₂, where
     G₁[i, a] = N(x_a; means[i, 0], variance) and G₂[i, b] = N(x_b; means[i, 1], variance): exact for
     any drift, for a spacing up to 0.75 √variance. Densities below e^−230 are raised to that. At
-    101² a step takes 5 ms, and G₁ and G₂ 16 MB; at 201² 80 ms and 130 MB. It may lead to another
-    grid.
+    101² a step takes 5 ms, and G₁ and G₂ 16 MB; at 201² 80 ms and 130 MB.
     """
     variance, m = number(variance, "variance", 0, above=True), len(on.axis)
-    to = on if to is None else to
     if means.shape != (m * m, 2):
         raise ValueError(f"means have shape {tuple(means.shape)}; they must be {(m * m, 2)}.")
-    logs = ((to.axis - mean[:, None]).square_().div_(-2 * variance) for mean in means.T)
+    logs = ((on.axis - mean[:, None]).square_().div_(-2 * variance) for mean in means.T)
     scale = math.sqrt(on.cell / (2 * math.pi * variance))
     G1, G2 = (log.clamp_(min=-230).exp_().mul_(scale) for log in logs)
-    lost = (1 - G1.sum(1) * G2.sum(1) * (to.cell / on.cell)).abs().reshape(m, m)
+    lost = (1 - G1.sum(1) * G2.sum(1)).abs().reshape(m, m)
     parts = list(zip(G1.split(1024), G2.split(1024), strict=True))
 
     def apply(p: Tensor) -> Tensor:
-        weights, new = (
-            p.clamp(min=1e-100).reshape(-1, 1).split(1024),
-            p.new_zeros(len(to.axis), len(to.axis)),
-        )
-        for w, (g1, g2) in zip(weights, parts, strict=True):
+        new = p.new_zeros(m, m)
+        for w, (g1, g2) in zip(p.clamp(min=1e-100).reshape(-1, 1).split(1024), parts, strict=True):
             new.addmm_(g1.T, w * g2)
         return new
 

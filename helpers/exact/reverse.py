@@ -32,6 +32,13 @@ than the density's that it is held against.
 """
 
 
+_NOTHING = 1e-15
+"""A step in the plane passes over places whose density is lower, against the highest."""
+
+_AT_ONCE = 1000
+"""From so many places a step is made at a time: its matrix need not be held as a whole."""
+
+
 def _spacing(score: Score, low: float, high: float, step: tuple[float, float], v: float) -> float:
     """Return a spacing at which the step's means are no farther apart than its noise is wide."""
     x = grid(low, high, 401)
@@ -93,12 +100,14 @@ def line_law(
         h = min(h, _spacing(score, *ends, steps[k + 1], v)) if k + 1 < len(steps) else h
         final = k + 1 == len(steps) and last is not None
         y = last if final else grid(*ends, max(201, math.ceil((ends[1] - ends[0]) / h)))
-        kernel = gaussian_kernel(means[:, 0], variance, y)
-        cell = (x[1] - x[0]).item()
-        lost += 0.0 if final else (p @ (1 - kernel.sum(1)).abs()).item() * cell
+        masses, new = p * (x[1] - x[0]), torch.zeros_like(y)
+        for mean, mass in zip(means[:, 0].split(_AT_ONCE), masses.split(_AT_ONCE), strict=True):
+            kernel = gaussian_kernel(mean, variance, y)
+            lost += 0.0 if final else (mass @ (1 - kernel.sum(1)).abs()).item()
+            new += mass @ kernel
         if not lost <= _LOSS:
             raise GridError(f"the grids lose a mass of {lost:.1e} by the level {lower:.3g}.")
-        x, p = y, p @ kernel * (cell / (y[1] - y[0]).item())
+        x, p = y, new / (y[1] - y[0])
         yield x, p.log()
 
 
@@ -129,18 +138,36 @@ def plane_law(
     p = ((-z.square().sum(1) / 2).exp() / (2 * math.pi * sd.prod())).reshape(2 * [len(on.axis)])
     yield on, p.log()
     for k, (level, lower) in enumerate(steps):
-        means, variance = reverse_step(score, on.points, level, lower, v)
-        held = means[(p > _RARE * p.max()).flatten()]
-        far = 1.1 * held.abs().max().item() + 6.5 * math.sqrt(variance)
+        held = (p > _NOTHING * p.max()).flatten()
+        places, masses = on.points[held], p.flatten()[held] * on.cell
+        asked = [reverse_step(score, part, level, lower, v) for part in places.split(_AT_ONCE)]
+        means, variance = torch.cat([mean for mean, _ in asked]), asked[0][1]
+        common = means[masses > _RARE * masses.max()]
+        far = 1.1 * common.abs().max().item() + 6.5 * math.sqrt(variance)
         m = math.ceil(2 * far / (_FINE * math.sqrt(variance))) + 1
         m = max(m, _points(score, far, steps[k + 1], v)) if k + 1 < len(steps) else m
         to = plane.grid(far, min(max(m, 41), 251))
-        step = plane.gaussian_step(means, variance, on, to)
-        lost += (p * step.lost).sum().item() * on.cell
+        new, gone = _moved(masses, means, variance, to)
+        lost += gone
         if not lost <= _LOSS:
             raise GridError(f"the grids lose a mass of {lost:.1e} by the level {lower:.3g}.")
-        on, p = to, step.apply(p)
+        on, p = to, new
         yield on, p.log()
+
+
+def _moved(masses: Tensor, means: Tensor, variance: float, to: plane._Grid) -> tuple[Tensor, float]:
+    """Return the density on a grid after a step of masses (n,) to means (n, 2), and what is lost.
+
+    The noise is isotropic, so its density is a product, as in ``plane.gaussian_step``.
+    """
+    new, lost = to.axis.new_zeros(len(to.axis), len(to.axis)), 0.0
+    scale = math.sqrt(to.cell / (2 * math.pi * variance))
+    for mean, mass in zip(means.split(_AT_ONCE), masses.split(_AT_ONCE), strict=True):
+        logs = ((to.axis - one[:, None]).square_().div_(-2 * variance) for one in mean.T)
+        G1, G2 = (log.clamp_(min=-230).exp_().mul_(scale) for log in logs)
+        lost += (mass @ (1 - G1.sum(1) * G2.sum(1)).abs()).item()
+        new += G1.T @ (mass[:, None] * G2)
+    return new / to.cell, lost
 
 
 def _points(score: Score, far: float, step: tuple[float, float], v: float) -> int:
