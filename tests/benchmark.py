@@ -6,7 +6,7 @@ python tests/benchmark.py --few           with 30 to 1 000 samples
 python tests/benchmark.py --plane         in two dimensions; writes figures/plane.csv (ten minutes)
 python tests/benchmark.py --peers         against TorchEBM, and how the sampler's cost grows
 python tests/benchmark.py --rounding      the recipe with its weights rounded and not, ten seeds
-python tests/benchmark.py --images        the digits of notebook 9, three splits (eight minutes)
+python tests/benchmark.py --images        the digits of notebook 9, three splits (seven minutes)
 python tests/benchmark.py --closing       all ways of the course; writes figures/closing.csv
 """
 
