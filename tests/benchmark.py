@@ -308,7 +308,7 @@ def main() -> None:
         save(plane_rows.main(targets), options.json)
     elif options.images:
         table = images_rows.main()
-        show(table.fillna(""), "{:.3f}")
+        show(table.astype(object).fillna(""), "{:.3f}")
         save(table.to_dict("records"), options.json)
     elif options.closing:
         save(closing.main(), options.json)
