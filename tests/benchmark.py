@@ -7,7 +7,7 @@ python tests/benchmark.py --plane         in two dimensions; writes figures/plan
 python tests/benchmark.py --peers         against TorchEBM, how the sampler's cost grows, and in the
                                           plane against TorchEBM and a spline flow (half an hour)
 python tests/benchmark.py --rounding      the recipe with its weights rounded and not, ten seeds
-python tests/benchmark.py --images        the digits of notebook 9, three splits (eight minutes)
+python tests/benchmark.py --images        the digits of notebook 9, three splits (seven minutes)
 python tests/benchmark.py --closing       all ways of the course; writes figures/closing.csv
 """
 
@@ -314,7 +314,7 @@ def main() -> None:
         save(plane_rows.main(targets), options.json)
     elif options.images:
         table = images_rows.main()
-        show(table.fillna(""), "{:.3f}")
+        show(table.astype(object).fillna(""), "{:.3f}")
         save(table.to_dict("records"), options.json)
     elif options.closing:
         save(closing.main(), options.json)

@@ -2,6 +2,7 @@
 
 python tests/panel_latency.py
 python tests/panel_latency.py --json latency.json
+python tests/panel_latency.py --rows echo "inpainting, scrubbing"
 
 For each panel its slider is moved 40 times by key, turning round at its ends, then dragged to and
 fro for two seconds; printed are the median, the 95 % quantile and the longest of the 40 times, and
@@ -56,6 +57,16 @@ modes"""
 FEW_STEPS = """\
 from helpers.panels import descent
 panels.descent_panel(descent.exact_score)"""
+INPAINTING = """\
+from torch import nn
+from helpers import images
+from helpers.energy import linear
+generator = torch.Generator().manual_seed(0)
+digits = images.dequantised(images.digits()[0], generator=generator)
+layers = [linear(*size, generator) for size in [(64, 128), (128, 128), (128, 1)]]
+net = nn.Sequential(layers[0], nn.SiLU(), layers[1], nn.SiLU(), layers[2]).requires_grad_(False)
+energy = lambda z: z.square().sum(1) / 2 + net(z).squeeze(1)
+panels.inpainting_panel(energy, images.Whitening(digits), digits)"""
 ROWS = {
     "echo": (ECHO, "echo"),
     "histogram": ("panels.histogram_panel()", "number of bins"),
@@ -67,6 +78,8 @@ ROWS = {
     "diagnostics, slowest choices": (SLOW_CHAINS, "step size s"),
     "plane, scrubbing": ("panels.plane_panel()", "round k"),
     "plane, slowest choices": (SLOW_MODES, "spread sd"),
+    "inpainting, scrubbing": (INPAINTING, "steps"),
+    "inpainting, another image": (INPAINTING, "image"),
     "down the levels": (FEW_STEPS, "steps K"),
 }
 """For each row the cell that makes the panel, and the label of the slider that is moved."""
@@ -117,17 +130,19 @@ def settle(page: Page, panel: LivePanel, label: str) -> float:
     return max(0.0, seen["shown"][-1][1] - seen["released"])
 
 
-def write(path: Path) -> None:
-    """Write a notebook that shows all the panels."""
-    cells = [new_code_cell(source) for source in (SETUP, *(cell for cell, _ in ROWS.values()))]
+def write(path: Path, names: list[str]) -> None:
+    """Write a notebook that shows the panels of these rows."""
+    cells = [new_code_cell(source) for source in (SETUP, *(ROWS[name][0] for name in names))]
     nbformat.write(new_notebook(cells=cells, metadata=METADATA), path)
 
 
 def main() -> None:
-    """Measure every row; print a table, and write it where the command line says."""
+    """Measure the rows; print a table, and write it where the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there, too")
-    file = parser.parse_args().json
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW")
+    options = parser.parse_args()
+    file = options.json
     if file and not file.parent.is_dir():
         parser.error(f"there is no folder {file.parent}")
     if find_browser() is None:
@@ -137,11 +152,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as settings, tempfile.TemporaryDirectory() as folder:
         set_aside_settings(Path(settings))
         with jupyter_lab(Path(folder)) as (url, _), new_page() as page:
-            write(Path(folder) / "course" / "notebooks" / "panels.ipynb")
+            write(Path(folder) / "course" / "notebooks" / "panels.ipynb", options.rows)
             run_all(page, url.format("panels"))
             print(f"{'panel':29}{'median':>8}{'95 %':>8}{'longest':>9}{'settled':>9}")
-            for number, (name, (_, label)) in enumerate(ROWS.items()):
-                times = measure(page, number, label)
+            for number, name in enumerate(options.rows):
+                times = measure(page, number, ROWS[name][1])
                 rows.append({"panel": name, **{key: round(ms, 1) for key, ms in times.items()}})
                 print(f"{name:29}", *(f"{ms:8.0f}" for ms in times.values()), flush=True)
     if file:

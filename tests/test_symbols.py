@@ -29,7 +29,7 @@ LOCAL = {
     6: "D r w β",
     7: "Y b r u δ λ",
     8: "C F G H I J L M h u w γ κ λ Λ Σ Φ",
-    9: "C H L b h r u w β",
+    9: "C H L b h r w β ω",
     10: "D F G J b r u w φ",
 }
 """Letters that need no row, by the notebook in which they are explained and used."""
