@@ -14,6 +14,7 @@ import plane_peers
 from cases import seeded
 from course import ROOT
 from helpers import training
+from helpers.chains import DivergenceError
 from helpers.densities import draw
 from helpers.exact import plane
 from helpers.shapes import SHAPES
@@ -97,6 +98,11 @@ def test_in_the_plane_the_kl_is_that_of_the_closed_form() -> None:
     kl = (S.trace() / 2 - 2 + math.log(4) - S.logdet()) / 2
     assert plane_peers.row(shape, 0, wide) == pytest.approx({"kl": 1000 * kl.item(), "s": 7.0})
     assert plane_peers.row(shape, 0, law(shape.log_prob))["kl"] == pytest.approx(0, abs=1e-6)
+
+    def diverges(samples, seed):
+        raise DivergenceError("too large a step", 3)
+
+    assert plane_peers.row(shape, 0, diverges)["kl"] == math.inf
 
 
 def test_in_the_plane_the_energy_is_normalised(monkeypatch) -> None:
