@@ -127,16 +127,20 @@ def descend(
 class _AtLevels(nn.Module):
     """A network of z and log σ, where z = (x − mean)/√(sd² + σ²) is the noisy data standardised."""
 
+    scalar: bool
+    """Whether the network gives a number for each particle, or one for each of its coordinates."""
+
     def __init__(
         self,
         data: Tensor,
-        outputs: int,
         low: float,
         high: float,
-        width: int,
-        layers: int,
+        *,
+        width: int = 64,
+        layers: int = 2,
         generator: torch.Generator,
     ):
+        """Build it for data (n, d) and levels from low to high; width and layers are hidden."""
         super().__init__()
         data, generator = as_samples(data, "data"), generator_for(generator)
         width, layers = whole(width, "width", 1), whole(layers, "layers", 1)
@@ -146,7 +150,7 @@ class _AtLevels(nn.Module):
         sizes = [data.shape[1] + 1] + layers * [width]
         hidden = [(linear(i, o, generator), nn.SiLU()) for i, o in pairwise(sizes)]
         self.net = nn.Sequential(*(part for pair in hidden for part in pair))
-        self.net.append(linear(width, outputs, generator))
+        self.net.append(linear(width, 1 if self.scalar else data.shape[1], generator))
 
     def inside(self, x: Tensor, level: Tensor | float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return z (n, d), √(sd² + σ²), σ (n, 1) and what the network says of z and σ."""
@@ -169,18 +173,7 @@ class LevelEnergy(_AtLevels):
     Its score is −∇ₓf, and e^{−f} at one level has an unknown Z, another at each.
     """
 
-    def __init__(
-        self,
-        data: Tensor,
-        low: float,
-        high: float,
-        *,
-        width: int = 64,
-        layers: int = 2,
-        generator: torch.Generator,
-    ):
-        """Build it for data (n, d) and levels from low to high; width and layers are hidden."""
-        super().__init__(data, 1, low, high, width, layers, generator)
+    scalar = True
 
     def forward(self, x: Tensor, level: Tensor | float) -> Tensor:
         """Return f, shape (n,), of particles x (n, d) at a level, a number or (n, 1)."""
@@ -199,18 +192,7 @@ class LevelScore(_AtLevels):
     which the network F has the same size at all levels.
     """
 
-    def __init__(
-        self,
-        data: Tensor,
-        low: float,
-        high: float,
-        *,
-        width: int = 64,
-        layers: int = 2,
-        generator: torch.Generator,
-    ):
-        """Build it for data (n, d) and levels from low to high; width and layers are hidden."""
-        super().__init__(data, as_samples(data).shape[1], low, high, width, layers, generator)
+    scalar = False
 
     def forward(self, x: Tensor, level: Tensor | float) -> Tensor:
         """Return the score, shape (n, d), of particles x (n, d) at a level, a number or (n, 1)."""
