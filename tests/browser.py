@@ -136,7 +136,7 @@ def run_all(page: Page, url: str) -> list[dict[str, Any]]:
     """
     page.goto(url)
     page.wait_for_function("window.jupyterapp && window.jupyterapp.shell.currentWidget?.context")
-    return page.evaluate(f"Promise.race([({RUN_ALL})(), ({TOO_LONG})(180)])")
+    return page.evaluate(f"Promise.race([({RUN_ALL})(), ({TOO_LONG})(300)])")
 
 
 def complaints(page: Page) -> list[str]:
