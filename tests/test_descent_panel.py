@@ -20,6 +20,14 @@ def half_blind(x: torch.Tensor, level: float) -> torch.Tensor:
     return 0.95 * descent.exact_score(x, level)
 
 
+@pytest.mark.parametrize("level", [0.1, 3.0, 20.0])
+def test_the_exact_score_is_the_slope_of_the_log_density(level: float) -> None:
+    x = torch.linspace(-30, 40, 99, dtype=torch.float64)
+    humps = descent._humps(level)
+    slope = torch.func.grad(lambda y: humps.log_prob(y).sum())(x)
+    assert torch.allclose(descent.exact_score(x[:, None], level)[:, 0], slope, rtol=1e-10)
+
+
 @pytest.fixture(scope="module")
 def panel() -> Panel:
     return panels.descent_panel(half_blind)

@@ -32,8 +32,10 @@ def _humps(noise: float) -> torch.distributions.Distribution:
 
 
 def exact_score(x: Tensor, level: float) -> Tensor:
-    """Return the slope of the log-density of the three humps with noise."""
-    return torch.func.grad(lambda y: _humps(level).log_prob(y).sum())(x)
+    """Return the slope of the log-density of the three humps with noise, of x (n, 1)."""
+    means, v = torch.tensor(MEANS, dtype=x.dtype), SD**2 + level**2
+    logs = torch.tensor(WEIGHTS, dtype=x.dtype).log() - (x - means) ** 2 / (2 * v)
+    return (logs.softmax(1) @ means[:, None] - x) / v
 
 
 @lru_cache(maxsize=1)
