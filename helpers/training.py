@@ -154,11 +154,11 @@ def fit_energy(
     mixture = mixture_by_bic(samples) if features or jumps == "mixture" else None
     parts = len(mixture.mixture_distribution.probs) if mixture else 1
     plane = samples.shape[1] > 1
-    size = {"units": max(3, min(64 if parts > 1 else 16, n // 60)), "waves": 16 * (parts > 3)}
-    if plane and parts > 1:
-        size = {"units": 0, "waves": 64, "width": 64}
-    if not (features and base):
-        size = {"units": 0}
+    size = {"units": 0}
+    if features and base and plane and parts > 1:
+        size |= {"waves": 64, "width": 64}
+    elif features and base:
+        size = {"units": max(3, min(64 if parts > 1 else 16, n // 60)), "waves": 16 * (parts > 3)}
     energy = EnergyNet(samples, base=base, generator=generator, **size)
     data = (samples - energy.centre) / energy.scale
     start = data[torch.randint(len(data), (256,), generator=generator)]

@@ -1,7 +1,7 @@
 """Cells of a notebook together with the cells before them that they need, and no others."""
 
 import symtable
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +11,9 @@ from course import LESSONS
 
 SEED = 7
 """Of data and training where a lesson's tables are measured again; no lesson shows it."""
+
+SEEDS = f"seeds = [{SEED}]"
+"""What then takes the place of the cell that binds a lesson's ``seeds``."""
 
 
 def names(source: str) -> tuple[set[str], set[str]]:
@@ -48,18 +51,18 @@ def excerpt(path: Path, last: str, instead: Mapping[str, str] | None = None) -> 
     return sources
 
 
-def lesson(name: str, cells: list[str], seeds: str) -> SimpleNamespace:
+def lesson(name: str, cells: Iterable[str], instead: Mapping[str, str]) -> SimpleNamespace:
     """Run some cells of a lesson, with what they need, and return the names that they bind.
 
     Args:
         name: the lesson's file, without its ending.
         cells: the ids of the cells.
-        seeds: the id of the cell that binds ``seeds``.
+        instead: for ids of cells the source that takes their place, as another seed's.
     """
     names: dict[str, object] = {}
     done: set[str] = set()
     for cell in cells:
-        for source in excerpt(LESSONS[name], cell, {seeds: f"seeds = [{SEED}]"}):
+        for source in excerpt(LESSONS[name], cell, instead):
             if source not in done:
                 exec(source, names)
                 done.add(source)

@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from course import FIGURES, LESSONS
-from excerpt import excerpt
+import excerpt
+from course import FIGURES
 from helpers import exact, objectives, training
 from helpers.energy import linear
 from helpers.langevin import mala
@@ -27,14 +27,7 @@ UPDATES, FEW = 1500, 200
 
 def lesson(split: int, *cells: str) -> SimpleNamespace:
     """Run these cells of the notebook, and those that they need, with the seed of a split."""
-    names: dict[str, object] = {}
-    done: set[str] = set()
-    for cell in cells:
-        for source in excerpt(LESSONS["09_images"], cell, {"seeds-09": f"seed = {split}"}):
-            if source not in done:
-                exec(source, names)
-                done.add(source)
-    return SimpleNamespace(**names)
+    return excerpt.lesson("09_images", cells, {"seeds-09": f"seed = {split}"})
 
 
 def rounded(row: dict) -> dict:

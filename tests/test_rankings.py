@@ -13,7 +13,7 @@ import torch
 from arviz_stats.base import array_stats
 from torch import Tensor
 
-from excerpt import SEED, lesson
+from excerpt import SEED, SEEDS, lesson
 
 # --- 4 ------------------------------------------------------------------------------------------
 
@@ -21,7 +21,7 @@ from excerpt import SEED, lesson
 @pytest.fixture(scope="module")
 def four() -> SimpleNamespace:
     cells = ["code-23", "suspects-table", "code-31"]
-    return lesson("04_energy_based_model", cells, "seeds-04")
+    return lesson("04_energy_based_model", cells, {"seeds-04": SEEDS})
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_4_5_the_claw_misses_the_features(left_out) -> None:
 @pytest.fixture(scope="module")
 def six() -> SimpleNamespace:
     cells = ["code-12", "code-19", "longer-06", "code-30", "code-40", "runs-06"]
-    return lesson("06_what_training_fits", cells, "seeds-06")
+    return lesson("06_what_training_fits", cells, {"seeds-06": SEEDS})
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_6_writes_out_what_helpers_have(six) -> None:
 @pytest.fixture(scope="module")
 def seven() -> SimpleNamespace:
     cells = ["coverage-07", "cases-07", "ranks-07", "checked-07", "dims-07", "code-67", "ladder-07"]
-    return lesson("07_trusting_chains", cells, "seeds-07")
+    return lesson("07_trusting_chains", cells, {"seeds-07": SEEDS})
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 
 import images_rows
-from excerpt import SEED, lesson
+from excerpt import SEED, SEEDS, lesson
 
 
 @pytest.fixture(scope="module")
 def eight() -> SimpleNamespace:
-    return lesson("08_two_dimensions", ["code-26"], "seeds-08")
+    return lesson("08_two_dimensions", ["code-26"], {"seeds-08": SEEDS})
 
 
 def test_8_6_features_find_the_arms(eight) -> None:
@@ -58,7 +58,9 @@ def test_9_7_draws_of_the_deep_energy_fill_in_better_than_those_of_the_gaussian(
 
 @pytest.fixture(scope="module")
 def ten() -> SimpleNamespace:
-    return lesson("10_scores_and_diffusion", ["nets-10", "matched-10", "moons-table"], "seeds-10")
+    return lesson(
+        "10_scores_and_diffusion", ["nets-10", "matched-10", "moons-table"], {"seeds-10": SEEDS}
+    )
 
 
 def test_10_2_what_compares_values_across_a_valley_sees_the_weights(ten) -> None:
