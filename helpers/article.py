@@ -77,10 +77,8 @@ def fit_energy_as_published(
             optimiser.step()
             total += loss.item() * len(real)
         if not math.isfinite(total):
-            why = (
-                f"the loss is {total} in epoch {len(losses) + 1}; smaller steps may keep it finite."
-            )
-            raise DivergenceError(why, len(losses) + 1)
+            k = len(losses) + 1
+            raise DivergenceError(f"the loss is {total} in epoch {k}; try a smaller step_size.", k)
         losses.append(total / len(samples))
     return model.requires_grad_(False), losses
 

@@ -112,9 +112,7 @@ def mixture(
     """Return the mixture Σ_j weights[j] · N(means[j], sds[j]²) in float64; the weights sum to 1."""
     sizes = [len(v) if hasattr(v, "__len__") else 0 for v in (weights, means, sds)]
     if not 0 < sizes[0] == sizes[1] == sizes[2]:
-        raise ValueError(
-            f"weights, means, sds have {sizes} entries; each must have as many, not 0."
-        )
+        raise ValueError(f"weights, means, sds have {sizes} entries; each must have as many, > 0.")
     weights = [number(w, f"weights[{j}]", 0, 1) for j, w in enumerate(weights)]
     means = [number(m, f"means[{j}]") for j, m in enumerate(means)]
     sds = [number(sd, f"sds[{j}]", 0, above=True) for j, sd in enumerate(sds)]

@@ -24,7 +24,7 @@ class EnergyNet(nn.Module):
 
     * A unit tanh(w·z + b) switches at a place where data are, as steeply as the next ones are near.
     * Waves sin(ω·z), cos(ω·z) resolve what is fine (random Fourier features; Tancik and others
-      2020): a tenth of them, for |ω| from 2 to 30; beyond one dimension in full, for ω ~ N(0, 4I).
+      2020): a tenth, |ω| from 2 to 30; beyond one dimension 1.4/√(1 + |ω|²/9), ω ~ N(0, 8I/d).
 
     More than one unit of z beyond the data, units and waves change no more, and the base energy
     takes over; of z itself the correction grows at most linearly. So with the base energy Z < ∞,
@@ -78,14 +78,16 @@ class _StandardEnergy(nn.Module):
         super().__init__()
         d, self.nu, self.base = z.shape[1], nu, base
         self.units = _units(z, units, generator) if units else None
-        omega = 2 * torch.randn(d, waves, generator=generator, dtype=torch.float64)
+        omega = torch.randn(d, waves, generator=generator, dtype=torch.float64)
+        omega *= math.sqrt(8 / max(d, 2))
+        amplitude = 1.4 / (1 + omega.square().sum(0) / 9).sqrt()
         if d == 1:
             size = 2 * 15 ** torch.rand(waves, generator=generator, dtype=torch.float64)
-            omega = omega / omega.norm(dim=0) * size
-        self.amplitude = 0.1 if d == 1 else 1.0
+            omega, amplitude = omega / omega.norm(dim=0) * size, torch.full_like(amplitude, 0.1)
         self.register_buffer("low", z.min(0).values - 1)
         self.register_buffer("high", z.max(0).values + 1)
         self.register_buffer("omega", omega)
+        self.register_buffer("amplitude", amplitude)
         inputs = (self.units.out_features if units else 0) + 2 * waves
         sizes = [inputs or d] + layers * [width]
         hidden = [(linear(i, o, generator), nn.SiLU()) for i, o in pairwise(sizes)]

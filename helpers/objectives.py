@@ -97,9 +97,8 @@ def denoising_score(noise: tuple[float, float]) -> Loss:
         check_particles(real, "real")
         sigma = level(real, generator)
         epsilon = normal_like(real, generator)
-        return (sigma * score(real + sigma * epsilon, sigma) + epsilon).square().sum(
-            -1
-        ).mean() / 2, None
+        error = sigma * score(real + sigma * epsilon, sigma) + epsilon
+        return error.square().sum(-1).mean() / 2, None
 
     return loss
 

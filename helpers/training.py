@@ -121,9 +121,10 @@ def fit_energy(
     component, else 64; and if it has more than three, 16 waves. Few samples are kept from being
     overfitted by fewer units, n/60 but at least 3, and by a weight decay of 1 000/n that stops at
     0.1, or is 45/n up to 0.3; with one component it stops at 0.3, or is 25/n. Beyond one dimension
-    the decay is 2 000/n, and more than one component asks for 64 waves and no units, layers twice
-    as wide, and a decay that stops at 2. The defaults are the recipe that the course recommends;
-    the others show what a part is good for.
+    the weights are averaged over the last third of the updates (Polyak and Juditsky 1992), the
+    decay is 2 000/n, and more than one component asks for 64 waves and no units, layers twice as
+    wide, and a decay of at most 75/√n. The defaults are the recipe that the course recommends; the
+    others show what a part is good for.
 
     Args:
         samples: numbers of shape (n,) or (n, d), in any unit.
@@ -136,7 +137,7 @@ def fit_energy(
         base: begin from the energy of a Gaussian or of Student's t, see ``EnergyNet``.
         features: let the network see units and waves, see ``EnergyNet``; False gives it z itself.
             They are bounded, so without a base energy z itself it is.
-        watch: a function of the energy, whose values are recorded.
+        watch: a function of the energy under training, not averaged, whose values are recorded.
 
     Returns:
         The energy, a module from (n, d) to (n,), and what ``watch`` said after every 40 updates:
@@ -166,18 +167,24 @@ def fit_energy(
     if jumps == "mixture":
         proposal = defensive(mixture, energy.centre, energy.scale, energy.standard.nu)
     record, done = {"update": [], "watch": []}, iter(range(1, updates + 1))
+    mean = torch.optim.swa_utils.AveragedModel(energy.standard)
 
-    def write(_: nn.Module) -> None:
+    def write(standard: nn.Module) -> None:
         update = next(done)
+        if plane and 3 * update > 2 * updates:
+            mean.update_parameters(standard)
         if watch and update % 40 == 0:
             record["update"].append(update)
             record["watch"].append(watch(energy))
 
     loss = contrast(_moving(start, adjust=adjust, proposal=proposal))
-    most, least = (2.0 if plane else 0.1, min(0.3, 45 / n)) if parts > 1 else (0.3, 25 / n)
+    most, least = (0.1, min(0.3, 45 / n)) if parts > 1 else (0.3, 25 / n)
+    most = 75 / math.sqrt(n) if plane and parts > 1 else most
     options = {"lr": 2e-2, "decay": max(min(most, 1000 * (1 + plane) / n), least), "cosine": cosine}
     options |= {"updates": updates, "generator": generator, "watch": write}
     train(energy.standard, data, loss, show_progress=show_progress, **options)
+    if plane:
+        energy.standard = mean.module.requires_grad_(False)
     return energy, record
 
 

@@ -125,7 +125,7 @@ def test_the_article_s_recipe_checks_its_arguments(options, said) -> None:
 
 def test_the_article_s_recipe_says_when_it_diverges() -> None:
     """Not NaN weights, in silence."""
-    with pytest.raises(DivergenceError, match=r"^the loss is (nan|inf) in epoch 1; smaller"):
+    with pytest.raises(DivergenceError, match=r"^the loss is (nan|inf) in epoch 1; try a smaller"):
         fit_energy_as_published(starts(200), epochs=3, step_size=1e300, show_progress=False)
     quiet = {"epochs": np.int64(1), "seed": np.int64(2), "show_progress": False}
     energy, _ = fit_energy_as_published(starts(200), **quiet)

@@ -70,16 +70,13 @@ def _density(log_p: Tensor, on: _Grid) -> Tensor:
 
 def _check(log_p: Tensor, on: _Grid) -> Tensor:
     """Return p, or raise unless every second point on both axes gives a mass of 1 ± 0.01."""
-    p, outside = _density(log_p, on), _outside(log_p, on)
+    p, outside = _density(log_p, on), min(_outside(log_p, on), 1.0)
     if not outside <= 1e-5:
-        raise line.GridError(
-            f"the grid cuts off about {min(outside, 1):.0e} of the density; widen it."
-        )
+        raise line.GridError(f"the grid cuts off about {outside:.0e} of the density; widen it.")
     quarters = [4 * on.cell * p[i::2, j::2].sum().item() - 1 for i in (0, 1) for j in (0, 1)]
     if not max(map(abs, quarters)) <= 0.01:
-        raise line.GridError(
-            f"the grid's spacing, {on.cell**0.5:.3g}, is too coarse; take a finer grid."
-        )
+        h = on.cell**0.5
+        raise line.GridError(f"the grid's spacing, {h:.3g}, is too coarse; take a finer grid.")
     return p
 
 

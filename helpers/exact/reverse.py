@@ -54,9 +54,7 @@ def _start(start: Sequence, d: int) -> tuple[list[float], list[float]]:
     except (TypeError, ValueError, RuntimeError):
         mean = sd = []
     if {len(mean), len(sd)} != {d}:
-        raise ValueError(
-            f"start is {start!r}; it must be a mean and a standard deviation, {d} of each."
-        )
+        raise ValueError(f"start is {start!r}; it must be a mean and an sd, {d} of each.")
     return [number(m, "start's mean") for m in mean], [
         number(s, "start's standard deviation", 0, above=True) for s in sd
     ]
