@@ -5,7 +5,7 @@ python tests/benchmark.py --development   on the development set, with other see
 python tests/benchmark.py --few           with 30 to 1 000 samples
 python tests/benchmark.py --plane         in two dimensions; writes figures/plane.csv (ten minutes)
 python tests/benchmark.py --peers         against TorchEBM, how the sampler's cost grows, and in the
-                                          plane against TorchEBM and a spline flow (half an hour)
+                                          plane against TorchEBM and a spline flow (forty minutes)
 python tests/benchmark.py --rounding      the recipe with its weights rounded and not, ten seeds
 python tests/benchmark.py --images        the digits of notebook 9, three splits (seven minutes)
 python tests/benchmark.py --closing       all ways of the course; writes figures/closing.csv
@@ -281,7 +281,7 @@ def arguments() -> tuple[argparse.Namespace, dict[str, Target]]:
     what.add_argument("--few", action="store_true", help="with few samples (a few minutes)")
     what.add_argument("--plane", action="store_true", help="in two dimensions (ten minutes)")
     what.add_argument(
-        "--peers", action="store_true", help="with TorchEBM and zuko's flow (half an hour)"
+        "--peers", action="store_true", help="with TorchEBM and zuko's flow (forty minutes)"
     )
     what.add_argument("--images", action="store_true", help="the digits; writes figures/images.csv")
     what.add_argument("--rounding", action="store_true", help="what rounding the weights costs")
