@@ -24,7 +24,7 @@ class EnergyNet(nn.Module):
 
     * A unit tanh(w·z + b) switches at a place where data are, as steeply as the next ones are near.
     * Waves sin(ω·z), cos(ω·z) resolve what is fine (random Fourier features; Tancik and others
-      2020): a tenth, |ω| from 2 to 30; beyond one dimension 1.4/√(1 + |ω|²/9), ω ~ N(0, 8I/d).
+      2020): of size 0.1, |ω| from 2 to 30; beyond one dimension 1.4/√(1 + |ω|²/9), ω ~ N(0, 8I/d).
 
     More than one unit of z beyond the data, units and waves change no more, and the base energy
     takes over; of z itself the correction grows at most linearly. So with the base energy Z < ∞,
